@@ -1,0 +1,1 @@
+"""bertsmith: train your own BERT from your own text."""

@@ -1,0 +1,61 @@
+"""Every error that bertsmith raises on purpose, in one tree.
+
+    BertsmithError                 a person can act on the message; the command line exits with `exit_code`
+    |-- ConfigurationError         a setting is unknown, out of range, or contradicts another
+    |-- InputError                 a text, table or line that was given cannot be used
+    |-- ArtefactError              a folder of ours (vocabulary, store, checkpoint, model) cannot be used
+    |   |-- ArtefactExists         the target is already there; nothing is ever overwritten
+    |   |-- DamagedArtefact        a file differs from its recorded SHA-256 or size, or is missing
+    |   `-- MismatchedArtefact     two artefacts that do not belong together; names both sides
+    `-- TrainingError              training cannot go on
+        |-- NonFiniteLoss          loss or gradient is NaN or infinite; the weights were not touched
+        `-- StoppedBySignal        Ctrl-C or SIGTERM; a checkpoint has been written
+
+A message is one paragraph: what was wrong, where, and what to do.
+"""
+
+
+class BertsmithError(Exception):
+    """Base of all errors with a message for the user. `exit_code` 2: the user's to mend; 1: the run failed."""
+
+    exit_code = 2
+
+
+class ConfigurationError(BertsmithError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class InputError(BertsmithError):
+    """A text, table or line that was given cannot be used."""
+
+
+class ArtefactError(BertsmithError):
+    """A vocabulary, token store, checkpoint or model folder cannot be used."""
+
+
+class ArtefactExists(ArtefactError):
+    """The target folder is already there."""
+
+
+class DamagedArtefact(ArtefactError):
+    """A file of an artefact is missing or differs from what its manifest records."""
+
+
+class MismatchedArtefact(ArtefactError):
+    """Two artefacts, or an artefact and a configuration, do not belong together."""
+
+
+class TrainingError(BertsmithError):
+    """Training cannot go on."""
+
+    exit_code = 1
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss or the gradient is NaN or infinite. Raised before the weights change."""
+
+
+class StoppedBySignal(TrainingError):
+    """SIGINT or SIGTERM arrived; a checkpoint has been written and the run can be resumed."""
+
+    exit_code = 130
