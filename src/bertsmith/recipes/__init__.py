@@ -1,0 +1,1 @@
+"""Recipes: settings of `pretrain` by name, as TOML."""

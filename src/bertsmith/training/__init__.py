@@ -1,0 +1,1 @@
+"""The loop, optimiser, schedule, precision, checkpoints and the `pretrain` verb."""

@@ -1,0 +1,140 @@
+"""Every setting of `pretrain`, in groups: model, data, training, runtime."""
+
+import importlib.resources
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from bertsmith.batches.pretraining import BatchSettings
+from bertsmith.core.configuration import Settings, build_settings
+from bertsmith.core.errors import ConfigurationError
+from bertsmith.model.configuration import SIZES, BertConfig
+from bertsmith.training.optimiser import OptimiserSettings
+from bertsmith.training.precision import PrecisionName
+from bertsmith.training.schedule import Duration
+
+SizeName = Literal["tiny", "mini", "small", "medium", "base", "large"]
+
+
+class ModelSettings(Settings):
+    """The network. Its vocabulary comes from the token store."""
+
+    size: SizeName = Field("base", description="layers, width and heads by name (tiny 2/128/2 ... large 24/1024/16)")
+    num_hidden_layers: int | None = Field(None, ge=1, description="layers, instead of the size's")
+    hidden_size: int | None = Field(None, ge=1, description="width of the hidden states, instead of the size's")
+    num_attention_heads: int | None = Field(None, ge=1, description="attention heads, instead of the size's")
+    max_positions: int = Field(512, ge=8, description="longest sequence that the network can read, in tokens")
+    hidden_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings and of each layer's outputs")
+    attention_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of attention probabilities")
+    initialisation: Literal["normal", "neighbour"] = Field(
+        "normal", description="initial weights: normal = the paper's; neighbour = the small-budget remedy"
+    )
+
+    def bert_config(self, vocabulary_size: int, pad_id: int) -> BertConfig:
+        """The complete configuration of the network."""
+        layers, hidden, heads = SIZES[self.size]
+        hidden = self.hidden_size or hidden
+        return BertConfig(
+            vocab_size=vocabulary_size,
+            num_hidden_layers=self.num_hidden_layers or layers,
+            hidden_size=hidden,
+            num_attention_heads=self.num_attention_heads or heads,
+            intermediate_size=4 * hidden,
+            max_position_embeddings=self.max_positions,
+            hidden_dropout_prob=self.hidden_dropout,
+            attention_probs_dropout_prob=self.attention_dropout,
+            pad_token_id=pad_id,
+        )
+
+
+class PretrainingSettings(OptimiserSettings):
+    """The optimiser, and how long to train."""
+
+    steps: int | None = Field(None, ge=1, description="length of the training in optimiser steps")
+    hours: float | None = Field(None, gt=0, description="length of the training on the clock; the schedule follows it")
+
+    @model_validator(mode="after")
+    def _has_one_length(self) -> Self:
+        if (self.steps is None) == (self.hours is None):
+            raise ValueError("the length of the training is given either as steps or as hours")
+        return self
+
+    @property
+    def duration(self) -> Duration:
+        """The length of the training."""
+        return Duration(steps=self.steps, hours=self.hours)
+
+
+class RuntimeSettings(Settings):
+    """How the machine is used and what is kept. Only precision and micro_batch_size touch the numbers."""
+
+    precision: PrecisionName = Field("auto", description="format of matrix products; auto measures this machine")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where to train; auto takes a GPU if there is one"
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads for matrix products; default: all cores")
+    micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
+    checkpoint_minutes: float = Field(10.0, gt=0, description="minutes between checkpoints")
+    checkpoint_steps: int | None = Field(None, ge=1, description="steps between checkpoints, instead of minutes")
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints that are kept")
+    log_steps: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
+    evaluations: int = Field(20, ge=1, description="how often the held-out text is scored, at equal shares")
+    evaluation_sequences: int = Field(512, ge=1, description="held-out sequences that are scored each time")
+
+
+class PretrainConfig(Settings):
+    """Pre-train an encoder on a token store."""
+
+    store: Path = Field(description="token store made by `prepare`")
+    out: Path = Field(description="new run folder: checkpoints, metrics, and the model when done")
+    recipe: str | None = Field(None, description="the recipe that the settings started from, for the record")
+    init: Path | None = Field(None, description="model folder to start from, instead of initial weights")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    dry_run: bool = Field(False, description="pass every stage in seconds, keep nothing")
+    model: ModelSettings = ModelSettings()
+    data: BatchSettings = BatchSettings()
+    training: PretrainingSettings
+    runtime: RuntimeSettings = RuntimeSettings()
+
+    @model_validator(mode="after")
+    def _fits_the_positions(self) -> Self:
+        longest = max(self.data.max_seq_length, self.data.long_max_seq_length if self.data.long_share else 0)
+        if longest > self.model.max_positions:
+            raise ValueError(f"sequences of {longest} tokens do not fit max_positions = {self.model.max_positions}")
+        return self
+
+    @classmethod
+    def compose(cls, recipe: str, *layers: Mapping[str, Any]) -> Self:
+        """A recipe, with layers of settings on top (a configuration file, then flags); the last word counts."""
+        return build_settings(cls, *_with_one_length([load_recipe(recipe), {"recipe": recipe}, *layers]))
+
+
+def _with_one_length(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Let the uppermost layer that says how long to train have its way: hours replace a recipe's steps."""
+    upwards: list[Mapping[str, Any]] = []
+    for layer in layers:
+        if {"steps", "hours"} & set(layer.get("training", {})):
+            upwards = [_without_length(below) for below in upwards]
+        upwards.append(layer)
+    return upwards
+
+
+def _without_length(layer: Mapping[str, Any]) -> dict[str, Any]:
+    training = {key: value for key, value in layer.get("training", {}).items() if key not in ("steps", "hours")}
+    return {**layer, "training": training}
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that bertsmith brings."""
+    folder = importlib.resources.files("bertsmith.recipes")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    """Settings of a recipe by name, as a table for `build_settings`."""
+    if name not in recipe_names():
+        raise ConfigurationError(f"There is no recipe '{name}'. There are: {', '.join(recipe_names())}.")
+    return tomllib.loads((importlib.resources.files("bertsmith.recipes") / f"{name}.toml").read_text(encoding="utf-8"))

@@ -1,0 +1,175 @@
+"""One training step from batch to update, and the generator that repeats it.
+
+The same loop serves pre-training and every fine-tuning task. It knows nothing of tasks, files or screens: it yields a
+`Step`, and whoever asked for steps records, evaluates, saves and stops, in plain code between two steps.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bertsmith.core.errors import NonFiniteLoss
+from bertsmith.core.randomness import derive_seed
+from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.prefetch import Prefetch
+from bertsmith.training.schedule import Duration, warm_up_then_linear_decay
+
+
+class Batch(Protocol):
+    """What the loop asks of a batch."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Real tokens; there is no padding."""
+
+    @property
+    def num_sequences(self) -> int:
+        """Sequences, each of one or two segments."""
+
+    def micro_batches(self, size: int) -> Sequence[Self]:
+        """Cut into batches of at most `size` sequences, in order."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+
+
+BatchType = TypeVar("BatchType", bound=Batch)
+BatchMade_co = TypeVar("BatchMade_co", bound=Batch, covariant=True)
+BatchUsed_contra = TypeVar("BatchUsed_contra", bound=Batch, contravariant=True)
+CursorType = TypeVar("CursorType")
+
+
+class Batches(Protocol[BatchMade_co, CursorType]):
+    """Batches as a function: a cursor names a batch, and the same cursor always names the same one."""
+
+    def batch(self, cursor: CursorType) -> tuple[BatchMade_co, CursorType]:
+        """The batch at `cursor`, and the cursor of the next."""
+
+
+class Objective(Protocol[BatchUsed_contra]):
+    """What is learned. Losses and metrics are contributions: over the micro-batches they add up to the batch's mean."""
+
+    model: nn.Module
+
+    def __call__(
+        self, micro_batch: BatchUsed_contra, whole_batch: BatchUsed_contra
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Loss (a scalar to call `backward` on) and metrics (scalars) of a part of a batch."""
+
+
+@dataclass(frozen=True)
+class Position(Generic[CursorType]):
+    """Where training stands; with the weights and the optimiser's state, all that is needed to go on."""
+
+    cursor: CursorType  # of the next batch
+    steps_done: int = 0
+    elapsed_seconds: float = 0.0  # on the clock, over all sessions of the run
+
+
+@dataclass(frozen=True)
+class Step(Generic[CursorType]):
+    """What one optimiser step did."""
+
+    position: Position[CursorType]  # after the step
+    progress_before: float  # share of the training done before the step, 0 to 1; sets the learning rate
+    progress: float  # after the step
+    loss: float
+    metrics: Mapping[str, float]
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    num_tokens: int
+    num_sequences: int
+    seconds: float
+
+
+def training_steps(
+    objective: Objective[BatchType],
+    batches: Batches[BatchType, CursorType],
+    optimiser: Optimiser,
+    *,
+    duration: Duration,
+    start: Position[CursorType],
+    seed: int,
+    device: torch.device,
+    micro_batch_size: int,
+    until: float = 1.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Step[CursorType]]:
+    """Train from `start` until `until` of `duration` is done, yielding after each optimiser step.
+
+    seed              of dropout: the masks of a micro-batch are a function of (seed, step, micro-batch)
+    micro_batch_size  sequences of one forward and backward pass; gradients are added up over the whole batch
+    stop              asked between micro-batches; if true the unfinished step is dropped and the generator ends
+    raises            NonFiniteLoss before an update that would spoil the weights
+    """
+    position = start
+    session_started = time.monotonic()
+    with Prefetch(batches.batch, start.cursor) as prefetched:
+        while (progress := duration.progress(position.steps_done, position.elapsed_seconds)) < until:
+            step_started = time.monotonic()
+            batch, next_cursor = prefetched.next()
+            learning_rate = optimiser.settings.learning_rate * warm_up_then_linear_decay(
+                progress, optimiser.settings.warmup_share
+            )
+            outcome = _accumulate(objective, batch.to(device), optimiser, position, seed, micro_batch_size, stop)
+            if outcome is None:
+                return
+            loss, metrics = outcome
+            gradient_norm = optimiser.gradient_norm()
+            _require_finite(loss, gradient_norm, position, learning_rate)
+            optimiser.step(learning_rate, gradient_norm)
+            now = time.monotonic()
+            position = Position(next_cursor, position.steps_done + 1, start.elapsed_seconds + now - session_started)
+            yield Step(
+                position=position,
+                progress_before=progress,
+                progress=duration.progress(position.steps_done, position.elapsed_seconds),
+                loss=loss,
+                metrics=metrics,
+                learning_rate=learning_rate,
+                gradient_norm=gradient_norm,
+                num_tokens=batch.num_tokens,
+                num_sequences=batch.num_sequences,
+                seconds=now - step_started,
+            )
+
+
+def _accumulate(
+    objective: Objective[BatchType],
+    batch: BatchType,
+    optimiser: Optimiser,
+    position: Position[CursorType],
+    seed: int,
+    micro_batch_size: int,
+    stop: Callable[[], bool],
+) -> tuple[float, dict[str, float]] | None:
+    """Forward and backward over all micro-batches. Returns the batch's loss and metrics, or None if told to stop."""
+    objective.model.train()
+    optimiser.zero_gradients()
+    total_loss = 0.0
+    total_metrics: dict[str, float] = {}
+    for index, micro_batch in enumerate(batch.micro_batches(micro_batch_size)):
+        if stop():
+            return None
+        torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, index))
+        loss, metrics = objective(micro_batch, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.add_gradients()
+        total_loss += loss.item()
+        for name, value in metrics.items():
+            total_metrics[name] = total_metrics.get(name, 0.0) + value.item()
+    return total_loss, total_metrics
+
+
+def _require_finite(loss: float, gradient_norm: float, position: Position[CursorType], learning_rate: float) -> None:
+    if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
+        raise NonFiniteLoss(
+            f"Step {position.steps_done + 1} gave a loss of {loss} with a gradient norm of {gradient_norm} at learning "
+            f"rate {learning_rate:.3g}, batch {position.cursor}. The weights were not changed. Go on from the last "
+            f"checkpoint with a lower --learning-rate, or with --precision float32."
+        )

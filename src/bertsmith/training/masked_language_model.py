@@ -1,0 +1,44 @@
+"""The pre-training objective: masked language model and next sentence prediction (BERT 3.1)."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.nn import functional
+
+from bertsmith.batches.flat_batch import PretrainingBatch
+from bertsmith.model.bert import BertForPreTraining
+
+
+class MaskedLanguageModel:
+    """Mean masked-LM loss over the batch's labels + mean NSP loss over its pairs (A.2).
+
+    Called with a micro-batch and the whole batch it is a part of; what it returns adds up over the micro-batches.
+    """
+
+    def __init__(self, model: BertForPreTraining):
+        self.model = model
+
+    def __call__(
+        self, micro_batch: PretrainingBatch, whole_batch: PretrainingBatch
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Loss (scalar) and the metrics mlm_loss, mlm_accuracy and, with NSP, nsp_loss, nsp_accuracy."""
+        output = self.model(micro_batch.inputs, micro_batch.masked_positions)
+        mlm_loss, mlm_accuracy = _share_of_mean(
+            output.mlm_logits, micro_batch.masked_labels, len(whole_batch.masked_labels)
+        )
+        metrics = {"mlm_loss": mlm_loss.detach(), "mlm_accuracy": mlm_accuracy}
+        if micro_batch.not_next is None:
+            return mlm_loss, metrics
+        nsp_loss, nsp_accuracy = _share_of_mean(output.nsp_logits, micro_batch.not_next, whole_batch.num_sequences)
+        return mlm_loss + nsp_loss, metrics | {"nsp_loss": nsp_loss.detach(), "nsp_accuracy": nsp_accuracy}
+
+
+def _share_of_mean(logits: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Cross-entropy and accuracy of a part of `count` predictions, as shares of the means over all of them.
+
+    logits  [N, C]  any float dtype; the loss is computed in float32
+    labels  [N]     int64 class indices
+    """
+    loss = functional.cross_entropy(logits.float(), labels, reduction="sum") / count
+    correct = (logits.detach().argmax(dim=-1) == labels).sum() / count
+    return loss, correct

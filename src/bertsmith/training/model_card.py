@@ -1,0 +1,71 @@
+"""The README.md of a pre-trained model folder: what it is, from what, how good, how to use it."""
+
+from bertsmith.text.token_store import TokenStore
+from bertsmith.training.checkpoint import TrainingState
+from bertsmith.training.evaluation import HeldOutScores
+from bertsmith.training.run import Run
+
+_CARD = """\
+---
+library_name: transformers
+pipeline_tag: fill-mask
+tags: [bert, masked-language-model, next-sentence-prediction, bertsmith]
+---
+# {name}
+
+A BERT encoder, pre-trained from scratch by bertsmith with the masked language model{nsp_task}
+(Devlin et al. 2019). {parameters:,} parameters: {layers} layers, {hidden} wide, {heads} heads, {vocabulary:,} pieces.
+
+| | |
+|---|---|
+| text | {documents:,} documents, {tokens:,} tokens (token store {store}) |
+| trained for | {steps:,} steps, {tokens_seen:,} tokens, {minutes:.1f} minutes on {precision} weights |
+| recipe | {recipe}, initialisation {initialisation}, seed {seed} |
+| sequence length, batch | {max_seq_length} tokens, {batch_size} sequences |
+{scores}
+Every setting is in `manifest.json`, with the fingerprints of the token store and the vocabulary.
+
+```python
+from transformers import pipeline
+pipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")
+```
+
+Limits: it knows what its text says, with the biases of that text, and nothing after it.
+"""
+
+
+def model_card(run: Run, store: TokenStore, state: TrainingState, scores: HeldOutScores | None, parameters: int) -> str:
+    """Markdown with the metadata that model hubs read."""
+    config = run.config.model.bert_config(store.tokenizer.vocabulary_size, store.tokenizer.pad_id)
+    return _CARD.format(
+        name=run.folder.name,
+        nsp_task=" and next sentence prediction" if run.config.data.next_sentence else "",
+        parameters=parameters,
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        heads=config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        documents=store.train.num_documents,
+        tokens=store.train.num_tokens,
+        store=store.fingerprint[:16],
+        steps=state.position.steps_done,
+        tokens_seen=state.tokens_seen,
+        minutes=state.position.elapsed_seconds / 60,
+        precision=run.precision,
+        recipe=run.config.recipe or "none",
+        initialisation=run.config.model.initialisation if run.config.init is None else f"from {run.config.init.name}",
+        seed=run.config.seed,
+        max_seq_length=run.config.data.max_seq_length,
+        batch_size=run.config.data.batch_size,
+        scores=_score_rows(scores),
+    )
+
+
+def _score_rows(scores: HeldOutScores | None) -> str:
+    if scores is None:
+        return "| held-out scores | none: the store holds no held-out text |\n"
+    rows = f"| held-out masked-LM | loss {scores.mlm_loss:.3f} nats, accuracy {scores.mlm_accuracy:.1%}, "
+    rows += f"perplexity {scores.perplexity:.1f} |\n"
+    if scores.nsp_accuracy is not None:
+        rows += f"| held-out next sentence | accuracy {scores.nsp_accuracy:.1%} |\n"
+    return rows

@@ -1,0 +1,296 @@
+"""The verb `pretrain`: a token store in, a model folder out (BERT 3.1, A.2)."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bertsmith.batches.flat_batch import PretrainingBatch
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.core.artefact import stage_artefact
+from bertsmith.core.console import console, progress_line
+from bertsmith.core.errors import ArtefactError, MismatchedArtefact, StoppedBySignal
+from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.folder import load_model, save_model
+from bertsmith.model.initialisation import initialise
+from bertsmith.text.token_store import TokenStore
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.checkpoint import (
+    TrainingState,
+    load_state,
+    newest_intact_checkpoint,
+    save_checkpoint,
+    set_aside_later,
+)
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.evaluation import HeldOutScores, evaluate_held_out, unigram_loss
+from bertsmith.training.flops import flops_per_token
+from bertsmith.training.loop import Position, Step, training_steps
+from bertsmith.training.loss_plot import plot_loss
+from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.metrics_log import MetricsLog
+from bertsmith.training.model_card import model_card
+from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.precision import choose_device, choose_precision, matmul_peak
+from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, start_run
+from bertsmith.training.screen import Speedometer
+from bertsmith.training.signals import StopRequest, stop_on_signal
+
+_REHEARSAL_STEPS = 3
+_EVALUATION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """Where the model is, what it cost, and how good it is on held-out text (None where there is none)."""
+
+    model: Path
+    steps: int
+    tokens: int
+    seconds: float
+    held_out: HeldOutScores | None
+
+
+def pretrain(config: PretrainConfig) -> PretrainResult:
+    """Pre-train an encoder on a token store; writes a run folder with the model in it."""
+    store = TokenStore.open(config.store)
+    store.verify()
+    if config.dry_run:
+        return _rehearse(config, store)
+    device = choose_device(config.runtime.device)
+    precision = choose_precision(config.runtime.precision, device)
+    run = start_run(config, store, str(precision).removeprefix("torch."))
+    return _train(run, store, checkpoint=None)
+
+
+def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResult:
+    """Go on with a run, bit for bit, from its newest checkpoint.
+
+    folder   a run folder, or one of its checkpoints to go back to; later ones are set aside
+    changes  settings given anew; those that would change the numbers are refused by name
+    """
+    is_checkpoint = folder.parent.name == "checkpoints"
+    run = read_run(folder.parent.parent if is_checkpoint else folder, changes)
+    if run.model.exists():
+        raise ArtefactError(
+            f"{run.folder} is finished: its model is in {run.model}. To train on, start a run with --init."
+        )
+    store = TokenStore.open(run.config.store)
+    require_same_inputs(run, store)
+    if is_checkpoint:
+        set_aside_later(folder)
+    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints))
+
+
+def _train(run: Run, store: TokenStore, checkpoint: Path | None) -> PretrainResult:
+    """Train to the end of the run, or until a signal asks to stop."""
+    settings = run.config.runtime
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    device = choose_device(settings.device)
+    with only_writer(run.folder), stop_on_signal() as stop:
+        model, optimiser, state = _load(run, store, checkpoint, device)
+        objective = MaskedLanguageModel(model)
+        batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
+        held_out = held_out_batches(
+            store.held_out,
+            store.tokenizer,
+            run.config.data,
+            max_sequences=settings.evaluation_sequences,
+            batch_size=_EVALUATION_BATCH,
+        )
+        first_batch, _ = batches.batch(state.position.cursor)
+        console.print(describe(first_batch, store.tokenizer))
+        speedometer = _speedometer(run, model, first_batch, device)
+
+        def save() -> None:
+            save_checkpoint(
+                run.checkpoints,
+                model,
+                optimiser,
+                state,
+                tokenizer=store.tokenizer,
+                configuration=run.configuration,
+                made_from=run.made_from,
+                keep=settings.keep_checkpoints,
+            )
+
+        with MetricsLog(run.folder, keep_until_step=state.position.steps_done) as log:
+            saved_at, saved_steps = time.monotonic(), state.position.steps_done
+            if checkpoint is None:
+                _evaluate(objective, held_out, log, 0, stop)
+            with progress_line("pretrain", total=1.0) as line:
+                for step in _steps_of_all_phases(run, objective, batches, optimiser, state.position, device, stop):
+                    state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
+                    speedometer.add(step)
+                    line.update(step.progress, speedometer.status())
+                    if step.position.steps_done % settings.log_steps == 0:
+                        log.write(step.position.steps_done, "train", _record(step))
+                    if int(step.progress * settings.evaluations) > int(step.progress_before * settings.evaluations):
+                        _evaluate(objective, held_out, log, step.position.steps_done, stop)
+                    if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
+                        save()
+                        saved_at, saved_steps = time.monotonic(), step.position.steps_done
+            if saved_steps < state.position.steps_done:
+                save()
+        if stop():
+            raise StoppedBySignal(
+                f"Stopped by {stop.name} after {state.position.steps_done:,} steps; nothing is lost. "
+                f"Go on with: bertsmith pretrain --resume {run.folder}"
+            )
+        return _finish(run, store, model, optimiser, state, held_out)
+
+
+def _load(
+    run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device
+) -> tuple[BertForPreTraining, Optimiser, TrainingState]:
+    """The network, its optimiser and the position: of a checkpoint, of --init, or new."""
+    config, tokenizer = run.config, store.tokenizer
+    if checkpoint is not None:
+        model = load_model(BertForPreTraining, checkpoint, seed=config.seed)
+    elif config.init is not None:
+        _require_same_vocabulary(config.init, tokenizer, store)
+        model = load_model(BertForPreTraining, config.init, seed=config.seed)
+    else:
+        model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
+        initialise(model, config.model.initialisation, seed=config.seed, token_counts=store.token_counts)
+    optimiser = Optimiser(model.to(device), config.training, getattr(torch, run.precision))
+    if checkpoint is not None:
+        return model, optimiser, load_state(checkpoint, optimiser)
+    return model, optimiser, TrainingState(Position(Cursor()), tokens_seen=0)
+
+
+def _steps_of_all_phases(
+    run: Run,
+    objective: MaskedLanguageModel,
+    batches: PretrainingBatches,
+    optimiser: Optimiser,
+    position: Position[Cursor],
+    device: torch.device,
+    stop: StopRequest,
+) -> Iterator[Step[Cursor]]:
+    """Short sequences first, then long ones for the last share of the training (A.2: 90 % at 128, the rest at 512)."""
+    long_share = run.config.data.long_share
+    phase_ends = [1.0 - long_share, 1.0] if long_share else [1.0]
+    for phase, end in enumerate(phase_ends):
+        if position.cursor.phase > phase:
+            continue
+        if position.cursor.phase < phase:
+            position = replace(position, cursor=batches.enter_phase(position.cursor, phase))
+        for step in training_steps(
+            objective,
+            batches,
+            optimiser,
+            duration=run.config.training.duration,
+            start=position,
+            seed=run.config.seed,
+            device=device,
+            micro_batch_size=run.config.runtime.micro_batch_size,
+            until=end,
+            stop=stop,
+        ):
+            position = step.position
+            yield step
+            if stop():
+                return
+
+
+def _evaluate(
+    objective: MaskedLanguageModel,
+    held_out: list[PretrainingBatch],
+    log: MetricsLog,
+    step: int,
+    stop: Callable[[], bool],
+) -> None:
+    """Score the held-out text, write it down and show it."""
+    scores = evaluate_held_out(objective, held_out, stop) if held_out else None
+    if scores is not None:
+        log.write(step, "held_out", {name: value for name, value in asdict(scores).items() if value is not None})
+        console.print(f"step {step:,}  held-out {_sentence(scores)}", soft_wrap=True)
+
+
+def _checkpoint_is_due(run: Run, step: Step[Cursor], seconds_since_last: float) -> bool:
+    every_steps = run.config.runtime.checkpoint_steps
+    if every_steps is not None:
+        return step.position.steps_done % every_steps == 0
+    return seconds_since_last >= run.config.runtime.checkpoint_minutes * 60.0
+
+
+def _finish(
+    run: Run,
+    store: TokenStore,
+    model: BertForPreTraining,
+    optimiser: Optimiser,
+    state: TrainingState,
+    held_out: list[PretrainingBatch],
+) -> PretrainResult:
+    """Score once more, draw the loss, and write the model folder."""
+    scores = evaluate_held_out(MaskedLanguageModel(model), held_out) if held_out else None
+    plot_loss(run.folder, run.folder / "loss.png", unigram_loss(held_out, store.token_counts) if held_out else None)
+    weights = optimiser.float32_weights()
+    card = model_card(run, store, state, scores, sum(weight.numel() for weight in weights.values()))
+    with stage_artefact(
+        run.model, kind="model", command="pretrain", configuration=run.configuration, made_from=run.made_from
+    ) as staging:
+        save_model(model, staging.folder, store.tokenizer, model_card=card, weights=weights)
+        staging.facts["steps"] = state.position.steps_done
+        staging.facts["tokens_seen"] = state.tokens_seen
+        staging.facts["held_out"] = asdict(scores) if scores else None
+    if scores is not None:
+        console.print(f"held-out {_sentence(scores)}", soft_wrap=True)
+    console.print(f"The model is in {run.model}", soft_wrap=True)
+    return PretrainResult(
+        run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
+    )
+
+
+def _rehearse(config: PretrainConfig, store: TokenStore) -> PretrainResult:
+    """Pass every stage with a few steps in a folder that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
+        training = config.training.model_copy(update={"steps": _REHEARSAL_STEPS, "hours": None})
+        runtime = config.runtime.model_copy(update={"evaluation_sequences": _EVALUATION_BATCH, "checkpoint_steps": 1})
+        short = {"training": training, "runtime": runtime, "out": Path(folder) / "run", "dry_run": False}
+        result = pretrain(config.model_copy(update=short))
+        console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
+        return replace(result, model=config.out / "model")
+
+
+def _speedometer(run: Run, model: BertForPreTraining, batch: PretrainingBatch, device: torch.device) -> Speedometer:
+    peak = matmul_peak(getattr(torch, run.precision), device)
+    console.print(
+        f"{run.precision} on {device}, {torch.get_num_threads()} threads; this machine multiplies "
+        f"{peak / 1e9:,.0f} GFLOP/s; {run.config.training.duration}",
+        soft_wrap=True,
+    )
+    mean_length = batch.num_tokens / batch.num_sequences
+    label_share = len(batch.masked_labels) / batch.num_tokens
+    return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)
+
+
+def _require_same_vocabulary(model_folder: Path, tokenizer: Tokenizer, store: TokenStore) -> None:
+    theirs = Tokenizer.load(model_folder)
+    if theirs.fingerprint != tokenizer.fingerprint:
+        raise MismatchedArtefact(
+            f"The model {model_folder} has the vocabulary {theirs.fingerprint[:16]}..., the token store {store.folder} "
+            f"has {tokenizer.fingerprint[:16]}... Prepare the text with the model's vocabulary."
+        )
+
+
+def _record(step: Step[Cursor]) -> dict[str, float]:
+    return dict(step.metrics) | {
+        "loss": step.loss,
+        "learning_rate": step.learning_rate,
+        "gradient_norm": step.gradient_norm,
+        "tokens": step.num_tokens,
+        "seconds": step.seconds,
+        "elapsed_seconds": step.position.elapsed_seconds,
+    }
+
+
+def _sentence(scores: HeldOutScores) -> str:
+    nsp = f", NSP accuracy {scores.nsp_accuracy:.1%}" if scores.nsp_accuracy is not None else ""
+    return f"masked-LM loss {scores.mlm_loss:.3f}, accuracy {scores.mlm_accuracy:.1%}{nsp}"

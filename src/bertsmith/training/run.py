@@ -1,0 +1,128 @@
+"""The run folder of `pretrain`: what was asked for, and who may write to it.
+
+run.json            settings, precision, fingerprints of store and vocabulary; written once, when the run starts
+metrics.jsonl       one line a record
+checkpoints/        the newest checkpoints
+model/              the result, there once training is done
+loss.png            loss against steps, with the floors drawn in
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertsmith.core.artefact import require_free
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.errors import ArtefactError, MismatchedArtefact
+from bertsmith.text.token_store import TokenStore
+from bertsmith.training.configuration import PretrainConfig
+
+RUN_FILE = "run.json"
+# settings that may differ when a run goes on: they do not touch what is computed
+_FREE_TO_CHANGE = {"store", "out", "dry_run", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
+_FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pre-training run on disk."""
+
+    folder: Path
+    config: PretrainConfig
+    precision: str  # "bfloat16" or "float32", as chosen when the run started
+    made_from: Mapping[str, str]  # "token_store" and "vocabulary" -> fingerprint
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.folder / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """Folder of the result."""
+        return self.folder / "model"
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The settings, as manifests and run.json hold them."""
+        return self.config.model_dump(mode="json") | {"precision": self.precision}
+
+
+def start_run(config: PretrainConfig, store: TokenStore, precision: str) -> Run:
+    """Make the run folder. Raises ArtefactExists if there is something in it."""
+    require_free(config.out)
+    run = Run(config.out, config, precision, fingerprints(store))
+    config.out.mkdir(parents=True, exist_ok=True)
+    content = {"configuration": run.configuration, "made_from": run.made_from}
+    partial = config.out / f".{RUN_FILE}.partial"
+    partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    partial.replace(config.out / RUN_FILE)
+    return run
+
+
+def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
+    """Read run.json. `changes` are settings given when going on; those that touch the numbers are refused by name."""
+    try:
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        recorded = dict(content["configuration"])
+        precision, made_from = recorded.pop("precision"), content["made_from"]
+    except (OSError, ValueError, KeyError):
+        raise ArtefactError(f"{folder} is not a run of `bertsmith pretrain`: it has no readable {RUN_FILE}.") from None
+    before = build_settings(PretrainConfig, recorded)
+    after = build_settings(PretrainConfig, recorded, changes)
+    for name, old, new in differing_settings(before, after):
+        if name.rpartition(".")[2] not in _FREE_TO_CHANGE:
+            raise MismatchedArtefact(
+                f"The run {folder} was started with {name} = {old}; it cannot go on with {new}. "
+                f"Leave the setting out to go on, or start a new run."
+            )
+    return Run(folder, after.model_copy(update={"out": folder}), precision, made_from)
+
+
+def require_same_inputs(run: Run, store: TokenStore) -> None:
+    """Refuse a store or a vocabulary that is not the one that the run was started with."""
+    for role, fingerprint in fingerprints(store).items():
+        if run.made_from[role] != fingerprint:
+            raise MismatchedArtefact(
+                f"The {role.replace('_', ' ')} of {run.folder} was {run.made_from[role][:16]}..., but "
+                f"{store.folder} has {fingerprint[:16]}... Give the store that the run was started with, "
+                f"or start a new run."
+            )
+
+
+def fingerprints(store: TokenStore) -> dict[str, str]:
+    """What a run is made from."""
+    return {"token_store": store.fingerprint, "vocabulary": store.tokenizer.fingerprint}
+
+
+def differing_settings(before: PretrainConfig, after: PretrainConfig) -> list[tuple[str, Any, Any]]:
+    """(name, old, new) of every setting that differs, groups as "group.name"."""
+    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
+    differing = []
+    for key, value in old.items():
+        if isinstance(value, dict):
+            differing += [
+                (f"{key}.{name}", value[name], new[key][name]) for name in value if value[name] != new[key][name]
+            ]
+        elif value != new[key]:
+            differing.append((key, value, new[key]))
+    return differing
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold the run folder, so that two processes never train the same run."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtefactError(f"Another process is training {folder}. Wait for it, or stop it first.") from None
+        yield
+    finally:
+        os.close(lock)
