@@ -94,7 +94,7 @@ def stage_artefact(
     target = Path(target)
     require_free(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(target)
+    remove_abandoned(target.parent, target.name)
     folder = target.parent / f".{target.name}.partial-{secrets.token_hex(4)}"
     folder.mkdir()
     lock = os.open(folder, os.O_RDONLY)  # held while we live: tells the next writer that this folder is not abandoned
@@ -111,6 +111,23 @@ def stage_artefact(
         raise
     finally:
         os.close(lock)
+
+
+def remove_abandoned(parent: Path, name: str) -> None:
+    """Remove what killed writers of `parent/name` left (a glob pattern will do). A living writer's folder is locked."""
+    for folder in parent.glob(f".{name}.partial-*"):
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 def require_free(target: Path) -> None:
@@ -231,20 +248,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_abandoned(target: Path) -> None:
-    """Remove what a killed writer of the same target left. A folder whose writer lives is locked and stays."""
-    for folder in target.parent.glob(f".{target.name}.partial-*"):
-        try:
-            lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(lock)

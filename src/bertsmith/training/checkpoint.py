@@ -15,7 +15,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from bertsmith.batches.pretraining import Cursor
-from bertsmith.core.artefact import stage_artefact, verify_artefact
+from bertsmith.core.artefact import remove_abandoned, stage_artefact, verify_artefact
 from bertsmith.core.errors import DamagedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
@@ -27,6 +27,7 @@ CHECKPOINT = "checkpoint"
 OPTIMISER_FILE = "optimizer.safetensors"
 STATE_FILE = "state.json"
 SET_ASIDE = ".set-aside"
+_REMOVED = ".removed"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def save_checkpoint(
     keep: int,
 ) -> Path:
     """Write `checkpoints/step-NNNNNNNN`, read it back, and remove all but the newest `keep`. Returns its folder."""
+    remove_abandoned(checkpoints, "step-*")
     folder = checkpoints / f"step-{state.position.steps_done:08d}"
     with stage_artefact(
         folder, kind=CHECKPOINT, command="pretrain", configuration=configuration, made_from=made_from
@@ -71,7 +73,9 @@ def save_checkpoint(
         staging.facts["steps_done"] = state.position.steps_done
     verify_artefact(folder, CHECKPOINT)
     for old in list_checkpoints(checkpoints)[:-keep]:
-        shutil.rmtree(old)
+        old.rename(old.with_name(f".{old.name}{_REMOVED}"))  # so that a kill leaves no half of it under its name
+    for removed in checkpoints.glob(f".step-*{_REMOVED}"):
+        shutil.rmtree(removed)
     return folder
 
 

@@ -16,7 +16,22 @@ from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.precision import PrecisionName
 from bertsmith.training.schedule import Duration
 
+DEFAULT_RECIPE = "paper-base"
+
 SizeName = Literal["tiny", "mini", "small", "medium", "base", "large"]
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that bertsmith brings."""
+    folder = importlib.resources.files("bertsmith.recipes")
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    """Settings of a recipe by name, as a table for `build_settings`."""
+    if name not in recipe_names():
+        raise ConfigurationError(f"There is no recipe '{name}'. There are: {', '.join(recipe_names())}.")
+    return tomllib.loads((importlib.resources.files("bertsmith.recipes") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
 class ModelSettings(Settings):
@@ -35,14 +50,14 @@ class ModelSettings(Settings):
 
     def bert_config(self, vocabulary_size: int, pad_id: int) -> BertConfig:
         """The complete configuration of the network."""
-        layers, hidden, heads = SIZES[self.size]
-        hidden = self.hidden_size or hidden
+        layers, hidden_size, heads = SIZES[self.size]
+        hidden_size = self.hidden_size or hidden_size
         return BertConfig(
             vocab_size=vocabulary_size,
             num_hidden_layers=self.num_hidden_layers or layers,
-            hidden_size=hidden,
+            hidden_size=hidden_size,
             num_attention_heads=self.num_attention_heads or heads,
-            intermediate_size=4 * hidden,
+            intermediate_size=4 * hidden_size,
             max_position_embeddings=self.max_positions,
             hidden_dropout_prob=self.hidden_dropout,
             attention_probs_dropout_prob=self.attention_dropout,
@@ -90,7 +105,9 @@ class PretrainConfig(Settings):
 
     store: Path = Field(description="token store made by `prepare`")
     out: Path = Field(description="new run folder: checkpoints, metrics, and the model when done")
-    recipe: str | None = Field(None, description="the recipe that the settings started from, for the record")
+    recipe: str | None = Field(
+        None, description=f"named settings to start from: {', '.join(recipe_names())}; default {DEFAULT_RECIPE}"
+    )
     init: Path | None = Field(None, description="model folder to start from, instead of initial weights")
     seed: int = Field(0, ge=0, description="seed of everything random")
     dry_run: bool = Field(False, description="pass every stage in seconds, keep nothing")
@@ -107,9 +124,11 @@ class PretrainConfig(Settings):
         return self
 
     @classmethod
-    def compose(cls, recipe: str, *layers: Mapping[str, Any]) -> Self:
-        """A recipe, with layers of settings on top (a configuration file, then flags); the last word counts."""
-        return build_settings(cls, *_with_one_length([load_recipe(recipe), {"recipe": recipe}, *layers]))
+    def from_layers(cls, *layers: Mapping[str, Any]) -> Self:
+        """A recipe with layers of settings on top (a configuration file, then flags); the last word counts."""
+        names = [layer["recipe"] for layer in layers if layer.get("recipe") is not None]
+        recipe = names[-1] if names else DEFAULT_RECIPE
+        return build_settings(cls, *_with_one_length([load_recipe(recipe), *layers, {"recipe": recipe}]))
 
 
 def _with_one_length(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -125,16 +144,3 @@ def _with_one_length(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 def _without_length(layer: Mapping[str, Any]) -> dict[str, Any]:
     training = {key: value for key, value in layer.get("training", {}).items() if key not in ("steps", "hours")}
     return {**layer, "training": training}
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that bertsmith brings."""
-    folder = importlib.resources.files("bertsmith.recipes")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def load_recipe(name: str) -> dict[str, Any]:
-    """Settings of a recipe by name, as a table for `build_settings`."""
-    if name not in recipe_names():
-        raise ConfigurationError(f"There is no recipe '{name}'. There are: {', '.join(recipe_names())}.")
-    return tomllib.loads((importlib.resources.files("bertsmith.recipes") / f"{name}.toml").read_text(encoding="utf-8"))

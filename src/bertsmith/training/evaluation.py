@@ -22,6 +22,10 @@ class HeldOutScores:
     nsp_loss: float | None
     nsp_accuracy: float | None
 
+    def __str__(self) -> str:
+        nsp = f", NSP accuracy {self.nsp_accuracy:.1%}" if self.nsp_accuracy is not None else ""
+        return f"masked-LM loss {self.mlm_loss:.3f}, accuracy {self.mlm_accuracy:.1%}{nsp}"
+
 
 @torch.inference_mode()
 def evaluate_held_out(

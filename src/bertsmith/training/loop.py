@@ -54,7 +54,9 @@ class Batches(Protocol[BatchMade_co, CursorType]):
 class Objective(Protocol[BatchUsed_contra]):
     """What is learned. Losses and metrics are contributions: over the micro-batches they add up to the batch's mean."""
 
-    model: nn.Module
+    @property
+    def model(self) -> nn.Module:
+        """The network that is trained."""
 
     def __call__(
         self, micro_batch: BatchUsed_contra, whole_batch: BatchUsed_contra

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from torch import Tensor
-from torch.nn import functional
 
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.losses import cross_entropy_sum
 
 
 class MaskedLanguageModel:
@@ -39,6 +39,6 @@ def _share_of_mean(logits: Tensor, labels: Tensor, count: int) -> tuple[Tensor, 
     logits  [N, C]  any float dtype; the loss is computed in float32
     labels  [N]     int64 class indices
     """
-    loss = functional.cross_entropy(logits.float(), labels, reduction="sum") / count
+    loss = cross_entropy_sum(logits, labels) / count
     correct = (logits.detach().argmax(dim=-1) == labels).sum() / count
     return loss, correct

@@ -68,4 +68,4 @@ def _open_tensorboard(folder: Path, purge_after_step: int) -> Any:  # noqa: ANN4
         return None
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional, and slow to import
 
-    return SummaryWriter(str(folder), purge_step=purge_after_step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=purge_after_step + 1)

@@ -13,15 +13,12 @@ from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.console import console, progress_line
-from bertsmith.core.errors import ArtefactError, MismatchedArtefact, StoppedBySignal
+from bertsmith.core.errors import ArtefactError, StoppedBySignal
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.model.folder import load_model, save_model
-from bertsmith.model.initialisation import initialise
+from bertsmith.model.folder import save_model
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import (
     TrainingState,
-    load_state,
     newest_intact_checkpoint,
     save_checkpoint,
     set_aside_later,
@@ -39,6 +36,7 @@ from bertsmith.training.precision import choose_device, choose_precision, matmul
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, start_run
 from bertsmith.training.screen import Speedometer
 from bertsmith.training.signals import StopRequest, stop_on_signal
+from bertsmith.training.starting_point import load_starting_point
 
 _REHEARSAL_STEPS = 3
 _EVALUATION_BATCH = 32
@@ -61,10 +59,10 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     store.verify()
     if config.dry_run:
         return _rehearse(config, store)
-    device = choose_device(config.runtime.device)
+    device = _use_machine(config)
     precision = choose_precision(config.runtime.precision, device)
     run = start_run(config, store, str(precision).removeprefix("torch."))
-    return _train(run, store, checkpoint=None)
+    return _train(run, store, checkpoint=None, device=device)
 
 
 def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResult:
@@ -83,26 +81,23 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
     require_same_inputs(run, store)
     if is_checkpoint:
         set_aside_later(folder)
-    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints))
+    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints), _use_machine(run.config))
 
 
-def _train(run: Run, store: TokenStore, checkpoint: Path | None) -> PretrainResult:
+def _use_machine(config: PretrainConfig) -> torch.device:
+    if config.runtime.threads is not None:
+        torch.set_num_threads(config.runtime.threads)
+    return choose_device(config.runtime.device)
+
+
+def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device) -> PretrainResult:
     """Train to the end of the run, or until a signal asks to stop."""
     settings = run.config.runtime
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device)
     with only_writer(run.folder), stop_on_signal() as stop:
-        model, optimiser, state = _load(run, store, checkpoint, device)
+        model, optimiser, state = load_starting_point(run, store, checkpoint, device)
         objective = MaskedLanguageModel(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
-        held_out = held_out_batches(
-            store.held_out,
-            store.tokenizer,
-            run.config.data,
-            max_sequences=settings.evaluation_sequences,
-            batch_size=_EVALUATION_BATCH,
-        )
+        held_out = _held_out(run, store)
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
         speedometer = _speedometer(run, model, first_batch, device)
@@ -119,7 +114,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None) -> PretrainResu
                 keep=settings.keep_checkpoints,
             )
 
-        with MetricsLog(run.folder, keep_until_step=state.position.steps_done) as log:
+        with MetricsLog(run.folder, keep_until_step=state.position.steps_done if checkpoint else -1) as log:
             saved_at, saved_steps = time.monotonic(), state.position.steps_done
             if checkpoint is None:
                 _evaluate(objective, held_out, log, 0, stop)
@@ -130,38 +125,25 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None) -> PretrainResu
                     line.update(step.progress, speedometer.status())
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", _record(step))
-                    if int(step.progress * settings.evaluations) > int(step.progress_before * settings.evaluations):
+                    if _evaluation_is_due(step, settings.evaluations):
                         _evaluate(objective, held_out, log, step.position.steps_done, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
                         save()
                         saved_at, saved_steps = time.monotonic(), step.position.steps_done
-            if saved_steps < state.position.steps_done:
+            is_saved = saved_steps == state.position.steps_done
+            if stop():
+                if not is_saved:
+                    save()
+                raise StoppedBySignal(
+                    f"Stopped by {stop.name} after {state.position.steps_done:,} steps; nothing is lost. "
+                    f"Go on with: bertsmith pretrain --resume {run.folder}"
+                )
+            if is_saved:  # the run had been cut while its result was written: its last scores are on file
+                scores = evaluate_held_out(objective, held_out) if held_out else None
+            else:
+                scores = _evaluate(objective, held_out, log, state.position.steps_done)
                 save()
-        if stop():
-            raise StoppedBySignal(
-                f"Stopped by {stop.name} after {state.position.steps_done:,} steps; nothing is lost. "
-                f"Go on with: bertsmith pretrain --resume {run.folder}"
-            )
-        return _finish(run, store, model, optimiser, state, held_out)
-
-
-def _load(
-    run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device
-) -> tuple[BertForPreTraining, Optimiser, TrainingState]:
-    """The network, its optimiser and the position: of a checkpoint, of --init, or new."""
-    config, tokenizer = run.config, store.tokenizer
-    if checkpoint is not None:
-        model = load_model(BertForPreTraining, checkpoint, seed=config.seed)
-    elif config.init is not None:
-        _require_same_vocabulary(config.init, tokenizer, store)
-        model = load_model(BertForPreTraining, config.init, seed=config.seed)
-    else:
-        model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
-        initialise(model, config.model.initialisation, seed=config.seed, token_counts=store.token_counts)
-    optimiser = Optimiser(model.to(device), config.training, getattr(torch, run.precision))
-    if checkpoint is not None:
-        return model, optimiser, load_state(checkpoint, optimiser)
-    return model, optimiser, TrainingState(Position(Cursor()), tokens_seen=0)
+        return _finish(run, store, model, optimiser, state, held_out, scores)
 
 
 def _steps_of_all_phases(
@@ -199,21 +181,44 @@ def _steps_of_all_phases(
                 return
 
 
+def _held_out(run: Run, store: TokenStore) -> list[PretrainingBatch]:
+    """Held-out batches, the same for every run on this store with these lengths; none if it holds no such text."""
+    if not store.held_out.num_blocks:
+        console.print("The store has no held-out text, so nothing is evaluated. See `bertsmith prepare --held-out`.")
+        return []
+    return held_out_batches(
+        store,
+        store.tokenizer,
+        run.config.data,
+        max_sequences=run.config.runtime.evaluation_sequences,
+        batch_size=_EVALUATION_BATCH,
+    )
+
+
 def _evaluate(
     objective: MaskedLanguageModel,
     held_out: list[PretrainingBatch],
     log: MetricsLog,
     step: int,
-    stop: Callable[[], bool],
-) -> None:
+    stop: Callable[[], bool] = lambda: False,
+) -> HeldOutScores | None:
     """Score the held-out text, write it down and show it."""
     scores = evaluate_held_out(objective, held_out, stop) if held_out else None
     if scores is not None:
         log.write(step, "held_out", {name: value for name, value in asdict(scores).items() if value is not None})
-        console.print(f"step {step:,}  held-out {_sentence(scores)}", soft_wrap=True)
+        console.print(f"step {step:,}  held-out {scores}", soft_wrap=True)
+    return scores
+
+
+def _evaluation_is_due(step: Step[Cursor], evaluations: int) -> bool:
+    """At equal shares of the training; the last one is made when training has ended."""
+    return int(step.progress * evaluations) > int(step.progress_before * evaluations) and step.progress < 1.0
 
 
 def _checkpoint_is_due(run: Run, step: Step[Cursor], seconds_since_last: float) -> bool:
+    """At equal steps or times; the last one is saved after the last evaluation."""
+    if step.progress == 1.0:
+        return False
     every_steps = run.config.runtime.checkpoint_steps
     if every_steps is not None:
         return step.position.steps_done % every_steps == 0
@@ -227,9 +232,9 @@ def _finish(
     optimiser: Optimiser,
     state: TrainingState,
     held_out: list[PretrainingBatch],
+    scores: HeldOutScores | None,
 ) -> PretrainResult:
-    """Score once more, draw the loss, and write the model folder."""
-    scores = evaluate_held_out(MaskedLanguageModel(model), held_out) if held_out else None
+    """Draw the loss and write the model folder."""
     plot_loss(run.folder, run.folder / "loss.png", unigram_loss(held_out, store.token_counts) if held_out else None)
     weights = optimiser.float32_weights()
     card = model_card(run, store, state, scores, sum(weight.numel() for weight in weights.values()))
@@ -240,8 +245,6 @@ def _finish(
         staging.facts["steps"] = state.position.steps_done
         staging.facts["tokens_seen"] = state.tokens_seen
         staging.facts["held_out"] = asdict(scores) if scores else None
-    if scores is not None:
-        console.print(f"held-out {_sentence(scores)}", soft_wrap=True)
     console.print(f"The model is in {run.model}", soft_wrap=True)
     return PretrainResult(
         run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
@@ -271,15 +274,6 @@ def _speedometer(run: Run, model: BertForPreTraining, batch: PretrainingBatch, d
     return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)
 
 
-def _require_same_vocabulary(model_folder: Path, tokenizer: Tokenizer, store: TokenStore) -> None:
-    theirs = Tokenizer.load(model_folder)
-    if theirs.fingerprint != tokenizer.fingerprint:
-        raise MismatchedArtefact(
-            f"The model {model_folder} has the vocabulary {theirs.fingerprint[:16]}..., the token store {store.folder} "
-            f"has {tokenizer.fingerprint[:16]}... Prepare the text with the model's vocabulary."
-        )
-
-
 def _record(step: Step[Cursor]) -> dict[str, float]:
     return dict(step.metrics) | {
         "loss": step.loss,
@@ -289,8 +283,3 @@ def _record(step: Step[Cursor]) -> dict[str, float]:
         "seconds": step.seconds,
         "elapsed_seconds": step.position.elapsed_seconds,
     }
-
-
-def _sentence(scores: HeldOutScores) -> str:
-    nsp = f", NSP accuracy {scores.nsp_accuracy:.1%}" if scores.nsp_accuracy is not None else ""
-    return f"masked-LM loss {scores.mlm_loss:.3f}, accuracy {scores.mlm_accuracy:.1%}{nsp}"

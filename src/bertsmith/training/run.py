@@ -97,7 +97,7 @@ def require_same_inputs(run: Run, store: TokenStore) -> None:
 
 def fingerprints(store: TokenStore) -> dict[str, str]:
     """What a run is made from."""
-    return {"token_store": store.fingerprint, "vocabulary": store.tokenizer.fingerprint}
+    return {"vocabulary": store.tokenizer.fingerprint, "token_store": store.fingerprint}
 
 
 def differing_settings(before: PretrainConfig, after: PretrainConfig) -> list[tuple[str, Any, Any]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from typing import Any
 
 from bertsmith.training.loop import Step
 from bertsmith.training.schedule import Duration
@@ -16,9 +17,9 @@ class Speedometer:
         self._duration = duration
         self._flops_per_token = flops_per_token
         self._peak_flops = peak_flops
-        self._steps: deque[Step[object]] = deque(maxlen=_WINDOW_STEPS)
+        self._steps: deque[Step[Any]] = deque(maxlen=_WINDOW_STEPS)
 
-    def add(self, step: Step[object]) -> None:
+    def add(self, step: Step[Any]) -> None:
         """Take in one more step."""
         self._steps.append(step)
 

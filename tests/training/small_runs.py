@@ -1,0 +1,52 @@
+"""A small real store, and settings that train on it in a second."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bertsmith.core.artefact import stage_artefact
+from bertsmith.text.token_store_writer import TokenStoreWriter
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.configuration import PretrainConfig
+
+WORDS = [f"word{number}" for number in range(200)]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def make_store(folder: Path, *, documents: int = 40, seed: int = 0, extra_piece: str | None = None) -> Path:
+    """A token store of documents of random words, one in ten of them held out."""
+    vocabulary = folder.with_name(f"{folder.name}-vocabulary.txt")
+    vocabulary.parent.mkdir(parents=True, exist_ok=True)
+    vocabulary.write_text("\n".join([*SPECIAL, *WORDS, *([extra_piece] if extra_piece else [])]) + "\n")
+    tokenizer = Tokenizer.load(vocabulary)
+    random = np.random.default_rng(seed)
+    with stage_artefact(folder, kind="token_store", command="prepare", configuration={}) as staging:
+        writer = TokenStoreWriter(staging.folder, tokenizer, held_out=0.1)
+        for _ in range(documents):
+            lengths = random.integers(2, 12, size=random.integers(2, 8))
+            tokens = random.integers(len(SPECIAL), len(SPECIAL) + len(WORDS), size=lengths.sum())
+            writer.append_document(tokens, lengths, continues=False)
+        writer.close()
+    return folder
+
+
+def small_config(store: Path, out: Path, **changes: object) -> PretrainConfig:
+    settings = {
+        "store": store,
+        "out": out,
+        "recipe": "tiny",
+        "model": {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "max_positions": 64},
+        "data": {"max_seq_length": 32, "long_max_seq_length": 64, "long_share": 0.3, "batch_size": 24},
+        "training": {"steps": 10, "learning_rate": 1e-2, "warmup_share": 0.1},
+        "runtime": {
+            "micro_batch_size": 10,
+            "checkpoint_steps": 1,
+            "keep_checkpoints": 100,
+            "log_steps": 1,
+            "evaluations": 2,
+            "evaluation_sequences": 16,
+            "precision": "bfloat16",
+            "threads": 1,
+        },
+    }
+    return PretrainConfig.from_layers(settings, changes)

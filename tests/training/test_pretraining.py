@@ -1,0 +1,202 @@
+"""What a run writes, and that it can be cut anywhere without a trace."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_runs import make_store, small_config
+
+from bertsmith.core.errors import ArtefactError, ArtefactExists, DamagedArtefact, MismatchedArtefact, NonFiniteLoss
+from bertsmith.text.token_store import TokenStore
+from bertsmith.training.checkpoint import SET_ASIDE
+from bertsmith.training.evaluation import unigram_loss
+from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.pretraining import pretrain, resume_pretraining
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def trace(run: Path) -> list[dict]:
+    """The metrics without the clock."""
+    records = read_metrics(run)
+    for record in records:
+        for clock in ("seconds", "elapsed_seconds"):
+            record.get("train", {}).pop(clock, None)
+    return records
+
+
+@pytest.fixture(scope="module")
+def finished_run(store, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "run"
+    pretrain(small_config(store, out))
+    return out
+
+
+def cut_after(run: Path, step: int, target: Path) -> Path:
+    """The run as it stood when it was killed just after it had saved this step."""
+    shutil.copytree(run, target, ignore=shutil.ignore_patterns("model", "loss.png"))
+    for checkpoint in (target / "checkpoints").iterdir():
+        if int(checkpoint.name.removeprefix("step-")) > step:
+            shutil.rmtree(checkpoint)
+    return target
+
+
+@pytest.mark.parametrize("step", range(11))
+def test_a_run_cut_at_any_step_goes_on_bit_for_bit(finished_run, tmp_path, step):
+    run = cut_after(finished_run, step, tmp_path / "run")
+    result = resume_pretraining(run, {})
+    assert weights_of(run / "model") == weights_of(finished_run / "model")
+    assert trace(run) == trace(finished_run)
+    assert result.steps == 10
+
+
+def test_the_run_crosses_epochs_and_both_lengths(finished_run):
+    cursors = [
+        json.loads((folder / "state.json").read_text())["position"]["cursor"]
+        for folder in sorted((finished_run / "checkpoints").iterdir())
+    ]
+    assert {cursor["phase"] for cursor in cursors} == {0, 1}
+    assert max(cursor["epoch"] for cursor in cursors) >= 1
+
+
+def test_the_same_configuration_gives_the_same_bytes(finished_run, store, tmp_path):
+    pretrain(small_config(store, tmp_path / "again"))
+    assert weights_of(tmp_path / "again/model") == weights_of(finished_run / "model")
+    pretrain(small_config(store, tmp_path / "other", seed=1))
+    assert weights_of(tmp_path / "other/model") != weights_of(finished_run / "model")
+
+
+@pytest.mark.parametrize("micro_batch_size", [1, 7, 24])
+def test_micro_batches_do_not_change_what_is_learned(store, tmp_path, micro_batch_size):
+    """Without dropout and in float32 the update is that of the whole batch, up to the order of sums."""
+    same = {"model": {"hidden_dropout": 0.0, "attention_dropout": 0.0}, "training": {"steps": 3}}
+    runs = {}
+    for size in (24, micro_batch_size):
+        out = tmp_path / f"run-{size}"
+        if not out.exists():
+            runtime = {"micro_batch_size": size, "precision": "float32"}
+            pretrain(small_config(store, out, **same, runtime=runtime))
+        runs[size] = [record["train"]["loss"] for record in read_metrics(out) if "train" in record]
+    np.testing.assert_allclose(runs[micro_batch_size], runs[24], rtol=1e-4)
+
+
+def test_the_learning_rate_of_each_step_is_logged_and_starts_at_zero(finished_run):
+    rates = [record["train"]["learning_rate"] for record in read_metrics(finished_run) if "train" in record]
+    assert rates == pytest.approx([0.0] + [1e-2 * (1 - step / 10) for step in range(1, 10)])
+
+
+def test_the_held_out_text_is_scored_before_halfway_and_after(finished_run):
+    assert [record["step"] for record in read_metrics(finished_run) if "held_out" in record] == [0, 5, 10]
+
+
+def test_what_a_finished_run_leaves(finished_run):
+    names = {path.name for path in finished_run.iterdir()} - {"tensorboard"}
+    assert names == {"run.json", "metrics.jsonl", "checkpoints", "model", "loss.png"}
+    assert "BERT" in (finished_run / "model/README.md").read_text()
+
+
+def test_a_finished_run_does_not_go_on(finished_run):
+    with pytest.raises(ArtefactError, match="finished"):
+        resume_pretraining(finished_run, {})
+
+
+def test_a_run_never_starts_over_another(finished_run, store):
+    with pytest.raises(ArtefactExists, match="already exists"):
+        pretrain(small_config(store, finished_run))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"seed": 7}, "seed = 0; it cannot go on with 7"),
+        ({"data": {"batch_size": 12}}, "data.batch_size = 24; it cannot go on with 12"),
+        ({"training": {"learning_rate": 0.5}}, "training.learning_rate = 0.01; it cannot go on with 0.5"),
+        ({"runtime": {"micro_batch_size": 5}}, "runtime.micro_batch_size = 10; it cannot go on with 5"),
+    ],
+)
+def test_a_change_of_what_is_computed_is_refused_by_name(finished_run, tmp_path, changes, named):
+    run = cut_after(finished_run, 4, tmp_path / "run")
+    with pytest.raises(MismatchedArtefact, match=named):
+        resume_pretraining(run, changes)
+
+
+def test_another_store_or_vocabulary_is_refused_by_name(finished_run, tmp_path):
+    run = cut_after(finished_run, 4, tmp_path / "run")
+    other_text = make_store(tmp_path / "other-text", seed=1)
+    with pytest.raises(MismatchedArtefact, match="The token store of"):
+        resume_pretraining(run, {"store": other_text})
+    other_vocabulary = make_store(tmp_path / "other-vocabulary", extra_piece="new")
+    with pytest.raises(MismatchedArtefact, match="The vocabulary of"):
+        resume_pretraining(run, {"store": other_vocabulary})
+
+
+def test_a_store_that_moved_is_taken(finished_run, store, tmp_path):
+    moved = shutil.copytree(store, tmp_path / "moved")
+    run = cut_after(finished_run, 8, tmp_path / "run")
+    resume_pretraining(run, {"store": moved})
+    assert weights_of(run / "model") == weights_of(finished_run / "model")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_offered(finished_run, tmp_path):
+    run = cut_after(finished_run, 6, tmp_path / "run")
+    damaged = run / "checkpoints/step-00000006/optimizer.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(DamagedArtefact, match=r"optimizer\.safetensors is damaged.*--resume \S+step-00000005$"):
+        resume_pretraining(run, {})
+    resume_pretraining(run / "checkpoints/step-00000005", {})
+    assert weights_of(run / "model") == weights_of(finished_run / "model")
+    assert (run / f"checkpoints/step-00000006{SET_ASIDE}").exists()
+
+
+def test_only_the_newest_checkpoints_are_kept(store, tmp_path):
+    pretrain(small_config(store, tmp_path / "run", runtime={"keep_checkpoints": 2}))
+    names = [path.name for path in sorted((tmp_path / "run/checkpoints").iterdir())]
+    assert names == ["step-00000009", "step-00000010"]
+
+
+def test_a_non_finite_loss_stops_the_run_and_the_checkpoint_before_it_is_finite(store, tmp_path):
+    config = small_config(store, tmp_path / "run", training={"learning_rate": 1e30, "warmup_share": 0.0})
+    with pytest.raises(NonFiniteLoss, match="The weights were not changed"):
+        pretrain(config)
+
+
+def test_a_dry_run_passes_every_stage_and_keeps_nothing(store, tmp_path):
+    result = pretrain(small_config(store, tmp_path / "run", dry_run=True))
+    assert result.steps == 3
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_goes_on_from_a_model_folder(finished_run, store, tmp_path):
+    config = small_config(store, tmp_path / "run", init=finished_run / "model", training={"steps": 1})
+    pretrain(config)
+    start = next(record for record in read_metrics(tmp_path / "run") if record["step"] == 0)
+    end = [record for record in read_metrics(finished_run) if "held_out" in record][-1]
+    assert start["held_out"] == pytest.approx(end["held_out"])
+    other = make_store(tmp_path / "other", extra_piece="new")
+    with pytest.raises(MismatchedArtefact, match="Prepare the text with the model's vocabulary"):
+        pretrain(config.model_copy(update={"store": other, "out": tmp_path / "other-run"}))
+
+
+def test_the_clock_ends_a_run_given_in_hours(store, tmp_path):
+    training = {"steps": None, "hours": 2 / 3600}
+    result = pretrain(small_config(store, tmp_path / "run", training=training))
+    assert 2.0 <= result.seconds < 4.0
+    rates = [record["train"]["learning_rate"] for record in read_metrics(tmp_path / "run") if "train" in record]
+    assert rates[0] < max(rates) > rates[-1]
+
+
+def test_the_unigram_floor_is_the_cross_entropy_of_the_labels(store):
+    counts = TokenStore.open(store).token_counts
+
+    class Batch:
+        masked_labels = torch.tensor([5, 6, 6])
+
+    smoothed = (counts + 1) / (counts + 1).sum()
+    assert unigram_loss([Batch()], counts) == pytest.approx(-np.log(smoothed[[5, 6, 6]]).mean())
