@@ -1,0 +1,1 @@
+"""Text in, token store out: reading, sentences, vocabulary, tokenizer, store. No torch here."""
