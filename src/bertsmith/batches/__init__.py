@@ -1,0 +1,1 @@
+"""Token store -> training batches: segment pairs (NSP), masking, order, the flat layout."""

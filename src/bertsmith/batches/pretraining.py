@@ -1,0 +1,291 @@
+"""Batches for pre-training: any batch of any epoch, at once, from a seed and a place (BERT 3.1, A.2).
+
+An epoch is every token of a split once. The blocks of the split are permuted; 64 consecutive ones of that order are a
+*window*. In the documents of a window the samples are cut (`segment_pairs`) and shuffled. So a batch mixes text from 64
+places of the corpus, and no more than a window is ever planned: any place is entered within a fraction of a second.
+
+Sample (phase, epoch, window, offset) is a pure function of the seed: its segments stand in the window's plan; its
+random text and its masks come from a generator of its own. Who asks, in which process and after what does not matter.
+
+BERT trains nine tenths of the steps at a short length and the rest at a long one: two *phases*, each with its epochs.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, takewhile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, ValidationInfo, field_validator
+from rich.text import Text
+
+from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
+from bertsmith.batches.masking import MaskingRule, mask_tokens
+from bertsmith.batches.other_documents import OtherDocuments
+from bertsmith.batches.segment_pairs import SegmentPair, plan_segments
+from bertsmith.core.configuration import Settings
+from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.core.randomness import generator
+from bertsmith.text.token_store import TokenBlock, TokenStore, TokenTable
+from bertsmith.text.tokenizer import Tokenizer
+
+WINDOW_BLOCKS = 64
+_CACHED_WINDOWS = 2  # the one at hand and the next
+_TokenIds = NDArray[np.unsignedinteger]
+
+
+class BatchSettings(Settings):
+    """What a training batch holds. The defaults are the paper's, its first phase."""
+
+    max_seq_length: int = Field(128, ge=8, description="tokens of a sample at most, special ones included")
+    batch_size: int = Field(256, ge=1, description="samples for each step of the optimiser")
+    long_max_seq_length: int = Field(512, ge=8, description="tokens of a sample at most in the last, long phase")
+    long_share: float = Field(0.0, ge=0, le=1, description="share of the steps in the long phase (the paper: 0.1)")
+    short_sequence_probability: float = Field(
+        0.1, ge=0, le=1, description="share of the samples cut shorter, uniformly"
+    )
+    next_sentence: bool = Field(True, description="train on pairs of segments and on whether B follows A")
+    masking_rate: float = Field(0.15, gt=0, lt=1, description="share of the tokens that the model has to guess")
+    mask_share: float = Field(0.8, ge=0, le=1, description="share of those tokens that are shown as [MASK]")
+    random_share: float = Field(0.1, ge=0, le=1, description="share of those shown as a random piece; the rest stays")
+    whole_word: bool = Field(False, description="mask all pieces of a word or none")
+    max_predictions: int | None = Field(
+        None, ge=1, description="tokens to guess in a sample at most; default: masking_rate * length, rounded up"
+    )
+
+    @field_validator("random_share")
+    @classmethod
+    def _shares_fit(cls, random_share: float, info: ValidationInfo) -> float:
+        mask_share = info.data.get("mask_share", 0.0)
+        if mask_share + random_share > 1 + 1e-9:
+            raise ValueError(f"with mask_share {mask_share} it leaves less than nothing; together they are at most 1")
+        return random_share
+
+    def length_of(self, phase: int) -> int:
+        """Tokens of a sample at most in a phase."""
+        return self.long_max_seq_length if phase else self.max_seq_length
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where the next sample stands. JSON-able by `dataclasses.asdict`."""
+
+    phase: int = 0
+    epoch: int = 0
+    window: int = 0
+    offset: int = 0
+
+
+class PretrainingBatches:
+    """The endless sequence of batches of a split. Safe to use from several threads.
+
+    table        the split
+    tokenizer    the one that made the split's ids
+    seed         decides order, segments, random text and masks
+    random_text  the split that random text for NSP comes from, if not `table`
+    raises       InputError for a split without text, ConfigurationError where it offers no pairs for NSP
+    """
+
+    def __init__(
+        self,
+        table: TokenTable,
+        tokenizer: Tokenizer,
+        settings: BatchSettings,
+        seed: int,
+        *,
+        random_text: TokenTable | None = None,
+    ):
+        if not table.num_blocks:
+            raise InputError("There is no text to make batches of: this split of the token store is empty.")
+        if settings.next_sentence and random_text is None:
+            _require_pairs(table)
+        self.num_windows = -(-table.num_blocks // WINDOW_BLOCKS)
+        self._table = table
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._seed = seed
+        self._others = OtherDocuments(random_text or table)
+        self._random_text_is_own = random_text is None or random_text is table
+        self._block_order = lru_cache(_CACHED_WINDOWS)(self._permute_blocks)
+        self._window = lru_cache(_CACHED_WINDOWS)(self._plan_window)
+
+    def batch(self, cursor: Cursor) -> tuple[PretrainingBatch, Cursor]:
+        """The batch that starts at a place, and the place of the next. A pure function of the seed and the place.
+
+        raises  ConfigurationError for a place that does not exist in this split with these settings
+        """
+        *places, following = islice(self.places(cursor), self._settings.batch_size + 1)
+        return self.assemble(places), following
+
+    def enter_phase(self, cursor: Cursor, phase: int) -> Cursor:
+        """Where to go on in phase 0 (short) or 1 (long): the same place in the same phase, else its first epoch."""
+        return cursor if cursor.phase == phase else Cursor(phase=phase)
+
+    def places(self, start: Cursor) -> Iterator[Cursor]:
+        """The place of each sample from `start` on, for ever: windows and epochs follow each other without a seam."""
+        phase, epoch, window, offset = start.phase, start.epoch, start.window, start.offset
+        if phase not in (0, 1) or epoch < 0 or not 0 <= window < self.num_windows or offset < 0:
+            raise _no_such_place(start)
+        if offset >= self._window(phase, epoch, window).num_samples:
+            raise _no_such_place(start)
+        while True:
+            for place in range(offset, self._window(phase, epoch, window).num_samples):
+                yield Cursor(phase, epoch, window, place)
+            epoch, window, offset = (epoch, window + 1, 0) if window + 1 < self.num_windows else (epoch + 1, 0, 0)
+
+    def assemble(self, places: Sequence[Cursor]) -> PretrainingBatch:
+        """The samples at some places of one phase as a batch."""
+        tokenizer = self._tokenizer
+        cls, sep = np.array([tokenizer.cls_id]), np.array([tokenizer.sep_id])
+        generators, pieces, lengths, labels = [], [], [], []
+        for place in places:
+            rng = generator(self._seed, "sample", place.phase, place.epoch, place.window, place.offset)
+            segment_a, segment_b, not_next = self._segments(place, rng)
+            generators.append(rng)
+            labels.append(not_next)
+            lengths.append((1 + len(segment_a) + 1, len(segment_b) + 1 if segment_b is not None else 0))
+            pieces += [cls, segment_a, sep] if segment_b is None else [cls, segment_a, sep, segment_b, sep]
+        segment_lengths = np.array(lengths)
+        sequence_lengths = segment_lengths.sum(axis=1)
+        cu_seqlens = np.concatenate([[0], np.cumsum(sequence_lengths)])
+        token_ids = np.concatenate(pieces, dtype=np.int64)
+        is_special = np.zeros(len(token_ids), dtype=np.bool_)
+        is_special[cu_seqlens[:-1]] = True
+        is_special[cu_seqlens[:-1] + segment_lengths[:, 0] - 1] = True
+        is_special[cu_seqlens[1:] - 1] = True
+        rule = self._masking_rule(places[0].phase)
+        masked_positions, masked_labels = mask_tokens(token_ids, cu_seqlens, is_special, generators, rule)
+        inputs = FlatBatch(
+            token_ids=torch.from_numpy(token_ids),
+            segment_ids=torch.from_numpy(np.repeat(np.tile([0, 1], len(places)), segment_lengths.ravel())),
+            positions=torch.from_numpy(np.arange(len(token_ids)) - np.repeat(cu_seqlens[:-1], sequence_lengths)),
+            cu_seqlens=torch.from_numpy(cu_seqlens.astype(np.int32)),
+            max_seqlen=int(sequence_lengths.max()),
+        )
+        return PretrainingBatch(
+            inputs=inputs,
+            masked_positions=torch.from_numpy(masked_positions),
+            masked_labels=torch.from_numpy(masked_labels),
+            not_next=torch.tensor(labels) if self._settings.next_sentence else None,
+        )
+
+    def _segments(self, place: Cursor, rng: np.random.Generator) -> tuple[_TokenIds, _TokenIds | None, int]:
+        """A, B and whether B is random text; no B without NSP."""
+        window = self._window(place.phase, place.epoch, place.window)
+        pair = SegmentPair._make(window.samples[place.offset].tolist())
+        token_ids = window.blocks[pair.block].token_ids
+        segment_a = token_ids[pair.start : pair.border]
+        if not self._settings.next_sentence:
+            return segment_a, None, 0
+        if not pair.not_next:
+            return segment_a, token_ids[pair.border : pair.end], 0
+        not_document = pair.document if self._random_text_is_own else None
+        return segment_a, self._others.draw(rng, not_document=not_document, room=pair.room, ending=pair.ending), 1
+
+    def _plan_window(self, phase: int, epoch: int, window: int) -> "_Window":
+        order = self._block_order(phase, epoch)
+        blocks = [
+            self._table.block(int(index)) for index in order[window * WINDOW_BLOCKS : (window + 1) * WINDOW_BLOCKS]
+        ]
+        samples = plan_segments(
+            blocks,
+            max_seq_length=self._settings.length_of(phase),
+            short_sequence_probability=self._settings.short_sequence_probability,
+            next_sentence=self._settings.next_sentence,
+            rng=generator(self._seed, "segments", phase, epoch, window),
+        )
+        return _Window(blocks, samples)
+
+    def _permute_blocks(self, phase: int, epoch: int) -> NDArray[np.int64]:
+        return generator(self._seed, "blocks", phase, epoch).permutation(self._table.num_blocks)
+
+    def _masking_rule(self, phase: int) -> MaskingRule:
+        settings = self._settings
+        default_predictions = math.ceil(settings.masking_rate * settings.length_of(phase))
+        return MaskingRule(
+            rate=settings.masking_rate,
+            max_predictions=settings.max_predictions or default_predictions,
+            mask_share=settings.mask_share,
+            random_share=settings.random_share,
+            whole_word=settings.whole_word,
+            tokenizer=self._tokenizer,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    blocks: list[TokenBlock]
+    samples: NDArray[np.int64]  # [N, 8] fields of SegmentPair
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.samples)
+
+
+def held_out_batches(
+    store: TokenStore, tokenizer: Tokenizer, settings: BatchSettings, *, max_sequences: int, batch_size: int
+) -> list[PretrainingBatch]:
+    """The first `max_sequences` samples of the held-out split, always the same ones with the same masks.
+
+    Seed 0 and the standard masking (15 %, 80/10/10, no whole words) whatever the training uses, so that the figures of
+    runs with different seeds, batch sizes and masking rates can be compared. Of the training's settings only
+    `max_seq_length` and `next_sentence` count. Where the split has a single document, random text comes from the
+    training split. Empty if nothing is held out.
+    """
+    if not store.held_out.num_blocks:
+        return []
+    standard = BatchSettings(max_seq_length=settings.max_seq_length, next_sentence=settings.next_sentence)
+    random_text = store.held_out if store.held_out.num_documents > 1 else store.train
+    batches = PretrainingBatches(store.held_out, tokenizer, standard, seed=0, random_text=random_text)
+    epoch = takewhile(lambda place: place.epoch == 0, batches.places(Cursor()))
+    places = list(islice(epoch, max_sequences))
+    return [batches.assemble(places[start : start + batch_size]) for start in range(0, len(places), batch_size)]
+
+
+def describe(batch: PretrainingBatch, tokenizer: Tokenizer) -> Text:
+    """A look inside before hours are spent: the first sample of a batch, its masks, and whether B follows A.
+
+    returns  a rich text; `.plain` is the same without colours: `the [MASK]{dog} bar[MASK]{##ks} at at{me}`
+    """
+    sample = batch.micro_batches(1)[0]
+    positions: list[int] = sample.masked_positions.tolist()
+    labels: dict[int, str] = dict(zip(positions, tokenizer.tokens(sample.masked_labels.tolist()), strict=True))
+    text = Text()
+    text.append(f"The first of {batch.num_sequences} samples: {sample.num_tokens} tokens, {len(labels)} to guess")
+    if sample.not_next is not None:
+        text.append("; B comes from another document" if sample.not_next.item() else "; B follows A")
+    text.append(". In braces what the model has to guess:\n")
+    for position, shown in enumerate(tokenizer.tokens(sample.inputs.token_ids.tolist())):
+        label = labels.get(position)
+        continues_word = (label or shown).startswith("##")
+        if position and not continues_word:
+            text.append(" ")
+        if label is None:
+            text.append(shown.removeprefix("##"))
+        else:
+            text.append(f"{shown}{{{label}}}", style="bold")
+    return text
+
+
+def _require_pairs(table: TokenTable) -> None:
+    """Refuse a split in which no pair can be made, or only random ones."""
+    if table.num_documents < 2:
+        problem = "the text is a single document, so there is no other one for the pairs that are not true"
+    elif table.num_sentences == table.num_documents:
+        problem = "every document is a single sentence, so nothing ever follows"
+    else:
+        return
+    raise ConfigurationError(
+        f"Next sentence prediction cannot be trained on this token store: {problem}. Prepare the text again with each "
+        f"document in a file of its own or after a blank line and with sentences split, or set next_sentence = false."
+    )
+
+
+def _no_such_place(cursor: Cursor) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no sample at {cursor} in this token store with these settings. Go on with the store, the seed and "
+        f"the batch settings that the run was started with."
+    )

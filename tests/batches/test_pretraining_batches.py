@@ -1,0 +1,332 @@
+"""Batches as the trainer gets them: what is in them, and that they are a function of seed and place alone."""
+
+import json
+import math
+import multiprocessing
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import asdict
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from corpora import FIRST_WORD, NUM_WORDS, random_documents
+
+from bertsmith.batches.flat_batch import PretrainingBatch
+from bertsmith.batches.pretraining import BatchSettings, Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.text.token_store import TokenStore
+
+SMALL = BatchSettings(max_seq_length=64, long_max_seq_length=128, batch_size=32)
+
+
+def batches_of(store: TokenStore, settings: BatchSettings = SMALL, seed: int = 1) -> PretrainingBatches:
+    return PretrainingBatches(store.train, store.tokenizer, settings, seed)
+
+
+def first_epoch(batches: PretrainingBatches) -> PretrainingBatch:
+    return batches.assemble(list(takewhile(lambda place: place.epoch == 0, batches.places(Cursor()))))
+
+
+def tensors(batch: PretrainingBatch) -> list[torch.Tensor | None]:
+    inputs = batch.inputs
+    layout = [inputs.token_ids, inputs.segment_ids, inputs.positions, inputs.cu_seqlens]
+    return [*layout, batch.masked_positions, batch.masked_labels, batch.not_next]
+
+
+def same(left: PretrainingBatch, right: PretrainingBatch) -> bool:
+    pairs = zip(tensors(left), tensors(right), strict=True)
+    return (
+        all(a is b is None or torch.equal(a, b) for a, b in pairs) and left.inputs.max_seqlen == right.inputs.max_seqlen
+    )
+
+
+def segments(batch: PretrainingBatch) -> list[tuple[np.ndarray, np.ndarray, int | None]]:
+    """A, B and the label of each sample, masks undone, as places in the corpus."""
+    token_ids = batch.inputs.token_ids.clone()
+    token_ids[batch.masked_positions] = batch.masked_labels
+    samples = []
+    for number, (start, end) in enumerate(zip(batch.inputs.borders[:-1], batch.inputs.borders[1:], strict=True)):
+        ids, segment_ids = token_ids[start:end].numpy(), batch.inputs.segment_ids[start:end].numpy()
+        label = None if batch.not_next is None else int(batch.not_next[number])
+        a, b = ids[segment_ids == 0][1:-1], ids[segment_ids == 1][:-1]
+        samples.append((a - FIRST_WORD, b - FIRST_WORD, label))
+    return samples
+
+
+# --- what is in a batch -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("next_sentence", [True, False])
+def test_a_sample_is_cls_a_sep_b_sep(small_store, tokenizer, next_sentence):
+    batch, _ = batches_of(small_store, BatchSettings(next_sentence=next_sentence)).batch(Cursor())
+    specials = {tokenizer.cls_id, tokenizer.sep_id}
+    for part in batch.micro_batches(1):
+        token_ids, segment_ids = part.inputs.token_ids.clone(), part.inputs.segment_ids
+        token_ids[part.masked_positions] = part.masked_labels
+        places = [place for place, piece in enumerate(token_ids.tolist()) if piece in specials]
+        length_of_a = int((segment_ids == 0).sum())
+        expected = [0, length_of_a - 1] + ([part.num_tokens - 1] if next_sentence else [])
+        assert places == expected
+        assert segment_ids.tolist() == [0] * length_of_a + [1] * (part.num_tokens - length_of_a)
+        assert part.inputs.positions.tolist() == list(range(part.num_tokens))
+        assert part.num_tokens <= 128
+        assert (part.not_next is None) == (not next_sentence)
+
+
+def test_b_follows_a_or_comes_from_another_document(small_store):
+    documents = random_documents(200, seed=0)
+    document_of = np.repeat(np.arange(200), [sum(lengths) for lengths in documents])
+    for a, b, not_next in segments(first_epoch(batches_of(small_store))):
+        for segment in (a, b):
+            assert np.array_equal(segment, np.arange(segment[0], segment[0] + len(segment)))
+            assert document_of[segment[0]] == document_of[segment[-1]]
+        if not_next:
+            assert document_of[a[0]] != document_of[b[0]]
+        else:
+            assert b[0] == a[-1] + 1
+
+
+@pytest.mark.parametrize("next_sentence", [True, False])
+@pytest.mark.parametrize("phase", [0, 1])
+def test_every_token_is_seen_once_an_epoch_as_text_that_is_not_random(small_store, next_sentence, phase):
+    batches = batches_of(small_store, SMALL.model_copy(update={"next_sentence": next_sentence}))
+    places = list(takewhile(lambda place: place.epoch == 0, batches.places(Cursor(phase=phase))))
+    seen = np.zeros(small_store.train.num_tokens, dtype=int)
+    for a, b, not_next in segments(batches.assemble(places)):
+        seen[a] += 1
+        if not not_next:
+            seen[b] += 1
+    assert (seen == 1).all()
+
+
+def test_an_epoch_of_two_windows_is_every_token_once(large_store):
+    epoch = first_epoch(batches_of(large_store, BatchSettings(next_sentence=False)))
+    token_ids = epoch.inputs.token_ids.clone()
+    token_ids[epoch.masked_positions] = epoch.masked_labels
+    words = token_ids[token_ids >= FIRST_WORD].numpy()
+    corpus = np.arange(large_store.train.num_tokens) % NUM_WORDS + FIRST_WORD
+    assert np.array_equal(np.bincount(words), np.bincount(corpus))
+
+
+def test_epochs_and_phases_have_samples_of_their_own(small_store):
+    batches = batches_of(small_store)
+    starts = [Cursor(), Cursor(epoch=1), Cursor(phase=1), Cursor(phase=1, epoch=1)]
+    made = [batches.batch(start)[0] for start in starts]
+    assert not any(same(made[i], made[j]) for i in range(4) for j in range(i))
+    assert max(batch.inputs.max_seqlen for batch in made[:2]) <= 64 < max(b.inputs.max_seqlen for b in made[2:]) <= 128
+
+
+def test_a_batch_has_masks_at_the_set_rate(small_store):
+    for rate in (0.15, 0.4):
+        batch, _ = batches_of(small_store, BatchSettings(masking_rate=rate)).batch(Cursor())
+        lengths = np.diff(batch.inputs.borders)
+        expected = sum(min(math.ceil(rate * 128), max(1, round(rate * length))) for length in lengths)
+        assert abs(len(batch.masked_labels) - expected) <= (lengths < 6).sum()  # some have fewer tokens than labels
+
+
+def test_max_predictions_bounds_the_labels_of_a_sample(small_store):
+    batch, _ = batches_of(small_store, BatchSettings(max_predictions=3)).batch(Cursor())
+    assert max(len(part.masked_labels) for part in batch.micro_batches(1)) == 3
+
+
+# --- a function of seed and place alone -------------------------------------------------------------------------------
+
+
+def test_any_place_can_be_entered_at_once(small_store):
+    running, cursor, made = batches_of(small_store), Cursor(), []
+    for _ in range(60):  # over several epochs
+        batch, following = running.batch(cursor)
+        made.append((cursor, batch, following))
+        cursor = following
+    assert cursor.epoch >= 2
+    for start, batch, following in reversed(made):
+        again, next_place = batches_of(small_store).batch(start)
+        assert next_place == following
+        assert same(again, batch)
+
+
+def test_the_batch_size_only_decides_where_batches_end(small_store):
+    one = batches_of(small_store, SMALL.model_copy(update={"batch_size": 90})).batch(Cursor())
+    three = batches_of(small_store, SMALL.model_copy(update={"batch_size": 30}))
+    cursor, parts = Cursor(), []
+    for _ in range(3):
+        batch, cursor = three.batch(cursor)
+        parts.append(batch)
+    assert one[1] == cursor
+    assert all(same(left, right) for left, right in zip(one[0].micro_batches(30), parts, strict=True))
+
+
+def test_batches_cross_windows_and_epochs_without_a_seam(large_store):
+    batches = batches_of(large_store)
+    places = list(takewhile(lambda place: place.epoch == 0, batches.places(Cursor())))
+    sizes = Counter(place.window for place in places)
+    assert places == [Cursor(window=window, offset=offset) for window in (0, 1) for offset in range(sizes[window])]
+    crossing, cursor = batches.batch(Cursor(offset=sizes[0] - 12))
+    assert cursor == Cursor(window=1, offset=20)
+    assert same(crossing, batches.assemble(places[sizes[0] - 12 : sizes[0] + 20]))
+    assert batches.batch(Cursor(window=1, offset=sizes[1] - 32))[1] == Cursor(epoch=1)
+    assert batches.batch(Cursor(window=1, offset=sizes[1] - 12))[1] == Cursor(epoch=1, offset=20)
+
+
+def make_in_a_process(folder: Path, cursors: list[Cursor]) -> list[list[list[int] | None]]:
+    batches = batches_of(TokenStore.open(folder))
+    made = [tensors(batches.batch(cursor)[0]) for cursor in cursors]
+    return [[tensor if tensor is None else tensor.tolist() for tensor in batch] for batch in made]
+
+
+def test_batches_are_equal_in_any_number_of_processes_and_threads(small_store):
+    batches, cursors = batches_of(small_store), [Cursor()]
+    while len(cursors) < 12:
+        cursors.append(batches.batch(cursors[-1])[1])
+    here = make_in_a_process(small_store.folder, cursors)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        made = list(pool.map(make_in_a_process, [small_store.folder] * 2, [cursors[0::2], cursors[1::2]]))
+    assert (made[0], made[1]) == (here[0::2], here[1::2])
+    with ThreadPoolExecutor(4) as pool:
+        threaded = [tensors(batch) for batch, _ in pool.map(batches.batch, cursors)]
+    assert [[t if t is None else t.tolist() for t in batch] for batch in threaded] == here
+
+
+def test_another_seed_gives_other_batches(small_store):
+    assert not same(
+        batches_of(small_store, seed=1).batch(Cursor())[0], batches_of(small_store, seed=2).batch(Cursor())[0]
+    )
+
+
+def test_a_cursor_survives_json(small_store):
+    _, cursor = batches_of(small_store).batch(Cursor())
+    assert Cursor(**json.loads(json.dumps(asdict(cursor)))) == cursor
+
+
+def test_entering_a_phase_starts_its_first_epoch_once(small_store):
+    batches = batches_of(small_store)
+    inside = Cursor(phase=1, epoch=2, window=0, offset=5)
+    assert batches.enter_phase(Cursor(epoch=3, offset=9), 1) == Cursor(phase=1)
+    assert batches.enter_phase(inside, 1) == inside
+
+
+@pytest.mark.parametrize(
+    "cursor", [Cursor(window=1), Cursor(offset=10**6), Cursor(phase=2), Cursor(epoch=-1), Cursor(offset=-1)]
+)
+def test_a_place_that_does_not_exist_is_an_error_that_says_so(small_store, cursor):
+    with pytest.raises(ConfigurationError, match="There is no sample at"):
+        batches_of(small_store).batch(cursor)
+
+
+# --- corpora that are too small ---------------------------------------------------------------------------------------
+
+
+def test_a_corpus_smaller_than_a_batch_fills_it_with_several_epochs(make_store):
+    batches = batches_of(make_store([[9, 9, 9], [9]]))
+    batch, cursor = batches.batch(Cursor())
+    assert batch.num_sequences == 32
+    assert cursor.epoch > 3
+    assert same(batches.batch(cursor)[0], batches_of(make_store([[9, 9, 9], [9]])).batch(cursor)[0])
+
+
+def test_an_empty_split_is_an_error_that_says_so(small_store):
+    with pytest.raises(InputError, match="this split of the token store is empty"):
+        PretrainingBatches(small_store.held_out, small_store.tokenizer, SMALL, 0)
+
+
+@pytest.mark.parametrize(
+    ("documents", "problem"), [([[9] * 50], "a single document"), ([[9]] * 50, "every document is a single sentence")]
+)
+def test_text_without_pairs_is_an_error_that_says_what_to_do(make_store, documents, problem):
+    store = make_store(documents)
+    with pytest.raises(ConfigurationError, match=f"{problem}.*Prepare the text again.*or set next_sentence = false"):
+        batches_of(store)
+    batch, _ = batches_of(store, SMALL.model_copy(update={"next_sentence": False})).batch(Cursor())
+    assert batch.num_sequences == 32
+
+
+# --- held-out batches and the look inside -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def divided_store(make_store) -> TokenStore:
+    return make_store(random_documents(200, seed=2), held_out=0.1)
+
+
+def test_held_out_batches_are_the_same_whatever_the_training_masks(divided_store):
+    store = divided_store
+
+    def held_out(settings: BatchSettings) -> list[PretrainingBatch]:
+        return held_out_batches(store, store.tokenizer, settings, max_sequences=50, batch_size=16)
+
+    usual = held_out(SMALL)
+    assert [batch.num_sequences for batch in usual] == [16, 16, 16, 2]
+    other = held_out(
+        SMALL.model_copy(update={"masking_rate": 0.4, "mask_share": 1.0, "random_share": 0.0, "batch_size": 7})
+    )
+    assert all(same(left, right) for left, right in zip(usual, other, strict=True))
+
+
+def test_held_out_batches_hold_each_held_out_token_once_at_most(divided_store):
+    store = divided_store
+    held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
+    batches = held_out_batches(store, store.tokenizer, SMALL, max_sequences=10**6, batch_size=64)
+    seen: list[int] = []
+    for a, b, not_next in (sample for batch in batches for sample in segments(batch)):
+        seen += [*a.tolist(), *([] if not_next else b.tolist())]
+        assert held_out.issuperset(b.tolist())
+    assert sorted(seen) == sorted(held_out)
+
+
+def test_a_single_held_out_document_takes_its_random_text_from_the_training_split(make_store):
+    store = make_store(random_documents(10, seed=3, sentences=30), held_out=0.1)
+    assert store.held_out.num_documents == 1
+    held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
+    (batch,) = held_out_batches(store, store.tokenizer, SMALL, max_sequences=1000, batch_size=1000)
+    labels = [not_next for _, b, not_next in segments(batch) if held_out.issuperset(b.tolist()) != bool(not_next)]
+    assert len(labels) == batch.num_sequences
+    assert {0, 1} == set(labels)
+
+
+def test_without_held_out_text_there_are_no_held_out_batches(small_store):
+    assert held_out_batches(small_store, small_store.tokenizer, SMALL, max_sequences=9, batch_size=9) == []
+
+
+def test_the_look_inside_shows_what_was_masked(small_store, tokenizer):
+    batch, _ = batches_of(small_store).batch(Cursor())
+    text = describe(batch, tokenizer).plain
+    sample = batch.micro_batches(1)[0]
+    verdict = "comes from another document" if batch.not_next[0] else "follows A"
+    assert text.startswith(
+        f"The first of 32 samples: {sample.num_tokens} tokens, {len(sample.masked_labels)} to guess; B "
+    )
+    assert verdict in text
+    assert text.count("{") == len(sample.masked_labels)
+    shown = sample.inputs.token_ids[sample.masked_positions].tolist()
+    for seen, label in zip(tokenizer.tokens(shown), tokenizer.tokens(sample.masked_labels.tolist()), strict=True):
+        assert f"{seen}{{{label}}}" in text
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"masking_rate": 0.0}, "'masking_rate' = 0.0 is not usable"),
+        ({"masking_rate": 1.0}, "'masking_rate' = 1.0 is not usable"),
+        ({"max_seq_length": 7}, "'max_seq_length' = 7 is not usable"),
+        ({"batch_size": 0}, "'batch_size' = 0 is not usable"),
+        ({"max_predictions": 0}, "'max_predictions' = 0 is not usable"),
+        ({"short_sequence_probability": 1.5}, "'short_sequence_probability' = 1.5 is not usable"),
+        ({"mask_share": 0.95}, "'random_share' = 0.1 is not usable: with mask_share 0.95 it leaves less than nothing"),
+        ({"masking_ratio": 0.2}, "There is no setting 'masking_ratio'. Did you mean 'masking_rate'?"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(wrong, message):
+    with pytest.raises(ConfigurationError) as error:
+        build_settings(BatchSettings, wrong)
+    assert message in str(error.value)
+
+
+def test_shares_that_add_up_to_one_are_accepted():
+    assert BatchSettings(mask_share=0.7, random_share=0.3).random_share == 0.3
