@@ -1,0 +1,1 @@
+"""The network in the flat layout, its initial values, and its folder on disk."""

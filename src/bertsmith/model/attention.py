@@ -1,0 +1,209 @@
+"""Multi-head self-attention, the one place that knows where a sequence ends (BERT 3; Vaswani et al. 2017, 3.2).
+
+Legend: B sequences, T tokens of all sequences together, S length of the longest sequence, H hidden size, A heads,
+D = H / A head size.
+
+A backend is a function `(inputs, num_heads) -> attend`: what follows from the borders of the sequences alone is
+computed once for a batch. `attend(qkv, dropout_rate)` is then called by every layer:
+
+    qkv           [T, 3 H]  queries, keys and values of all heads side by side, (3, A, D) in each row
+    dropout_rate  of the attention probabilities; 0 when not training
+    returns       [T, H]    for each token and head the weighted mean of the values of its own sequence
+
+All backends mean the same; a test holds them to the same outputs and gradients. To add one, write such a function and
+name it in ATTENTION_BACKENDS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.model.dropout import dropout, keep_mask
+
+
+class Attend(Protocol):
+    """Attention over one batch."""
+
+    def __call__(self, qkv: Tensor, dropout_rate: float) -> Tensor:
+        """[T, 3 H] to [T, H]."""
+
+
+AttentionBackend = Callable[[FlatBatch, int], Attend]
+
+
+def reference_attention(
+    inputs: FlatBatch, num_heads: int, record: Callable[[list[Tensor]], None] | None = None
+) -> Attend:
+    """Sequence by sequence and by the formula: softmax(Q K^T / sqrt(D)) V.
+
+    record  called in each layer with the probabilities of every sequence b, [A, S_b, S_b], before dropout
+    """
+
+    def attend(qkv: Tensor, dropout_rate: float) -> Tensor:
+        contexts, probabilities = [], []
+        for begin, end in pairwise(inputs.borders):
+            query, key, value = (
+                qkv[begin:end].view(end - begin, 3, num_heads, -1).permute(1, 2, 0, 3)
+            )  # [A, S_b, D] each
+            scores = query @ key.mT / query.shape[-1] ** 0.5
+            probabilities.append(torch.softmax(scores, dim=-1))
+            context = dropout(probabilities[-1], dropout_rate) @ value
+            contexts.append(context.transpose(0, 1).flatten(1))  # [S_b, H]
+        if record is not None:
+            record(probabilities)
+        return torch.cat(contexts)
+
+    return attend
+
+
+def dense_attention(inputs: FlatBatch, num_heads: int) -> Attend:
+    """All sequences in one rectangle [B A, S, D]: batched products, and a mask over keys that are only filling.
+
+    For CPUs, and wherever there is no kernel for sequences of different lengths.
+    """
+    rectangle = _Rectangle.around(inputs, num_heads)
+
+    def attend(qkv: Tensor, dropout_rate: float) -> Tensor:
+        context: Tensor = _DenseAttention.apply(qkv, rectangle, dropout_rate)  # type: ignore[no-untyped-call]
+        return context
+
+    return attend
+
+
+AttentionName = Literal["dense", "reference"]
+ATTENTION_BACKENDS: dict[AttentionName, AttentionBackend] = {
+    "dense": dense_attention,
+    "reference": reference_attention,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Rectangle:
+    """Where each row of the flat layout stands in the rectangle. A row is one head of one token, D wide.
+
+    Rows are gathered in both directions, because a gather is several times faster than a scatter. Places that no token
+    fills are set to zero, so that nothing of another sequence, be it NaN, can reach a token through them.
+
+    shape            (B A, S)
+    qkv_places       [T 3 A]      place (3, B, A, S) of each row (T, 3, A)
+    qkv_sources      [3 B A S]    the row at each place
+    context_places   [T A]        place (B, A, S) of each row (T, A)
+    context_sources  [B A S]      the row at each place
+    filling          [F]          places (B, A, S) that no token fills
+    key_bias         [B A, 1, S]  0 for a token, -inf for filling; None if there is no filling
+    """
+
+    num_heads: int
+    shape: tuple[int, int]
+    qkv_places: Tensor
+    qkv_sources: Tensor
+    context_places: Tensor
+    context_sources: Tensor
+    filling: Tensor
+    key_bias: Tensor | None
+
+    @classmethod
+    def around(cls, inputs: FlatBatch, num_heads: int) -> "_Rectangle":
+        """The rectangle around the sequences of a batch."""
+        batch, length, device = inputs.num_sequences, inputs.max_seqlen, inputs.cu_seqlens.device
+        num_places = batch * num_heads * length
+        lengths = inputs.cu_seqlens.diff()
+        is_token = torch.arange(length, device=device) < lengths[:, None]  # [B, S]
+        places = torch.arange(num_places, device=device).view(batch, num_heads, length).transpose(1, 2)  # [B, S, A]
+        context_places = places[is_token]  # [T, A]
+        qkv_places = context_places[:, None] + torch.arange(3, device=device)[:, None] * num_places  # [T, 3, A]
+        key_bias = None
+        if inputs.num_tokens < batch * length:
+            key_bias = torch.zeros(batch, length, device=device).masked_fill_(~is_token, -torch.inf)
+            key_bias = key_bias.repeat_interleave(num_heads, dim=0)[:, None]
+        return cls(
+            num_heads=num_heads,
+            shape=(batch * num_heads, length),
+            qkv_places=qkv_places.flatten(),
+            qkv_sources=_inverse(qkv_places, 3 * num_places),
+            context_places=context_places.flatten(),
+            context_sources=_inverse(context_places, num_places),
+            filling=places[~is_token].flatten(),
+            key_bias=key_bias,
+        )
+
+    def enclose_qkv(self, qkv: Tensor) -> Tensor:
+        """[T, 3 H] to [3, B A, S, D], filling zero."""
+        rows = qkv.view(len(self.qkv_places), -1).index_select(0, self.qkv_sources)
+        parts = rows.view(3, len(self.context_sources), -1).index_fill_(1, self.filling, 0)
+        return parts.view(3, *self.shape, -1)
+
+    def enclose_context(self, context: Tensor) -> Tensor:
+        """[T, H] to [B A, S, D], filling zero."""
+        rows = context.reshape(len(self.context_places), -1).index_select(0, self.context_sources)
+        return rows.index_fill_(0, self.filling, 0).view(*self.shape, -1)
+
+    def release_qkv(self, parts: Tensor) -> Tensor:
+        """[3, B A, S, D] to [T, 3 H]."""
+        rows = parts.view(len(self.qkv_sources), -1).index_select(0, self.qkv_places)
+        return rows.view(len(self.qkv_places) // (3 * self.num_heads), -1)
+
+    def release_context(self, context: Tensor) -> Tensor:
+        """[B A, S, D] to [T, H]."""
+        rows = context.view(len(self.context_sources), -1).index_select(0, self.context_places)
+        return rows.view(len(self.context_places) // self.num_heads, -1)
+
+
+def _inverse(places: Tensor, num_places: int) -> Tensor:
+    """For each place the row that stands there; row 0 where none does."""
+    sources = torch.zeros(num_places, dtype=torch.int64, device=places.device)
+    sources[places.flatten()] = torch.arange(places.numel(), device=places.device)
+    return sources
+
+
+class _DenseAttention(torch.autograd.Function):
+    """The products, with the backward pass written out: no copy of a gradient that need not be, scales in the products.
+
+    P are the probabilities, K the kept ones (0 or 1) of dropout, r = 1 / (1 - rate), c = 1 / sqrt(D):
+    P = softmax(c Q K^T + bias), context = r (P * K) V.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, qkv: Tensor, rectangle: _Rectangle, dropout_rate: float) -> Tensor:  # noqa: ANN401
+        query, key, value = parts = rectangle.enclose_qkv(qkv)
+        scale = query.shape[-1] ** -0.5
+        if rectangle.key_bias is None:
+            scores = _product(query, key.mT, scale)
+        else:
+            scores = torch.baddbmm(rectangle.key_bias.to(query.dtype), query, key.mT, alpha=scale)
+        probabilities = torch.softmax(scores, dim=-1)
+        keep = keep_mask(probabilities, dropout_rate) if dropout_rate else None
+        kept = probabilities if keep is None else probabilities * keep
+        ctx.rectangle, ctx.scale, ctx.dropout_scale = rectangle, scale, 1.0 / (1.0 - dropout_rate)
+        ctx.save_for_backward(parts, probabilities, keep)
+        return rectangle.release_context(_product(kept, value, ctx.dropout_scale))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, context_gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        parts, probabilities, keep = ctx.saved_tensors
+        query, key, value = parts
+        gradient = ctx.rectangle.enclose_context(context_gradient)
+        parts_gradient = torch.empty_like(parts)
+        kept = probabilities if keep is None else probabilities * keep
+        _product(kept.mT, gradient, ctx.dropout_scale, out=parts_gradient[2])
+        kept_gradient = _product(gradient, value.mT, ctx.dropout_scale)
+        if keep is not None:
+            kept_gradient.mul_(keep)
+        scores_gradient = torch.ops.aten._softmax_backward_data(kept_gradient, probabilities, -1, probabilities.dtype)
+        _product(scores_gradient, key, ctx.scale, out=parts_gradient[0])
+        _product(scores_gradient.mT, query, ctx.scale, out=parts_gradient[1])
+        return ctx.rectangle.release_qkv(parts_gradient), None, None
+
+
+def _product(left: Tensor, right: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
+    """`scale * left @ right` for batches of matrices, scaled before it is rounded."""
+    if out is None:
+        out = left.new_empty(left.shape[0], left.shape[1], right.shape[2])
+    return torch.baddbmm(out, left, right, beta=0, alpha=scale, out=out)

@@ -1,0 +1,138 @@
+"""BERT in the flat layout: encoder, and the encoder with the heads of each use (Devlin et al. 2019, section 3).
+
+Legend: B sequences, T tokens of all sequences together, M masked tokens, H hidden size, V vocabulary size, A heads,
+L layers, C outputs of a classifier.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName, reference_attention
+from bertsmith.model.configuration import BertConfig, ClassifierLabels
+from bertsmith.model.dropout import dropout
+from bertsmith.model.embeddings import Embeddings
+from bertsmith.model.encoder import Encoder
+from bertsmith.model.heads import MaskedLanguageModelHead, Pooler, gather_masked
+
+
+class Bert(nn.Module):
+    """The encoder, with or without a pooler. Weights are torch's until `initialise` or `load_weights`."""
+
+    architecture: ClassVar[str] = "BertModel"
+
+    def __init__(self, config: BertConfig, *, pooler: bool = True):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+        self.pooler = Pooler(config) if pooler else None
+
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+        """States after the last layer, [T, H]."""
+        for states in self._states(inputs, ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)):
+            last = states
+        return last
+
+    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
+        """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
+        return list(self._states(inputs, ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)))
+
+    def attention_probabilities(self, inputs: FlatBatch) -> list[list[Tensor]]:
+        """For each layer, for each sequence b of length S_b: who looks at whom, [A, S_b, S_b]; rows sum to 1."""
+        layers: list[list[Tensor]] = []
+        attend = reference_attention(inputs, self.config.num_attention_heads, record=layers.append)
+        for _ in self._states(inputs, attend):
+            pass
+        return layers
+
+    def pool(self, states: Tensor, inputs: FlatBatch) -> Tensor:
+        """Sequences as vectors: [T, H] to [B, H]."""
+        if self.pooler is None:
+            raise ValueError("this encoder has no pooler")
+        pooled: Tensor = self.pooler(states, inputs)
+        return pooled
+
+    def _states(self, inputs: FlatBatch, attend: Attend) -> Iterator[Tensor]:
+        states = self.embeddings(inputs)
+        yield states
+        yield from self.encoder(states, attend)
+
+
+class PreTrainingOutput(NamedTuple):
+    """Logits of both pre-training tasks."""
+
+    mlm_logits: Tensor  # [M, V]
+    nsp_logits: Tensor | None  # [B, 2], index 0: B follows A; None for a model without this head
+
+
+class BertForPreTraining(nn.Module):
+    """Masked language model and next sentence prediction (BERT 3.1)."""
+
+    architecture: ClassVar[str] = "BertForPreTraining"
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.config = config
+        self.bert = Bert(config)
+        self.masked_lm = MaskedLanguageModelHead(config)
+        self.next_sentence = nn.Linear(config.hidden_size, 2)
+
+    def forward(
+        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "dense"
+    ) -> PreTrainingOutput:
+        """Logits of the masked tokens and of the sequences.
+
+        masked_positions  [M]  int64 indices into T
+        """
+        states = self.bert(inputs, attention=attention)
+        mlm_logits = self.masked_lm(gather_masked(states, masked_positions), self.bert.embeddings.tokens.weight)
+        return PreTrainingOutput(mlm_logits, self.next_sentence(self.bert.pool(states, inputs)))
+
+
+class BertForMaskedLM(nn.Module):
+    """Masked language model alone: no pooler, no next-sentence head (BERT 5.1, "no NSP")."""
+
+    architecture: ClassVar[str] = "BertForMaskedLM"
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.config = config
+        self.bert = Bert(config, pooler=False)
+        self.masked_lm = MaskedLanguageModelHead(config)
+
+    def forward(
+        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "dense"
+    ) -> PreTrainingOutput:
+        """Logits of the masked tokens.
+
+        masked_positions  [M]  int64 indices into T
+        """
+        states = gather_masked(self.bert(inputs, attention=attention), masked_positions)
+        return PreTrainingOutput(self.masked_lm(states, self.bert.embeddings.tokens.weight), None)
+
+
+class BertForSequenceClassification(nn.Module):
+    """One label or one number for a text or a pair of texts (BERT 4.1): pooled state, dropout, linear layer."""
+
+    architecture: ClassVar[str] = "BertForSequenceClassification"
+
+    def __init__(self, config: BertConfig, labels: ClassifierLabels):
+        super().__init__()
+        self.config = config
+        self.labels = labels
+        rate = config.classifier_dropout
+        self.dropout_rate = config.hidden_dropout_prob if rate is None else rate
+        self.bert = Bert(config)
+        self.classifier = nn.Linear(config.hidden_size, len(labels.names))
+
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+        """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
+        pooled = self.bert.pool(self.bert(inputs, attention=attention), inputs)
+        logits: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
+        return logits
+
+
+BertModel = Bert | BertForPreTraining | BertForMaskedLM | BertForSequenceClassification

@@ -1,0 +1,84 @@
+"""The Transformer encoder: layers of self-attention and feed-forward, LayerNorm after each sum (BERT 3).
+
+Legend: T tokens, H hidden size, F feed-forward size.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from bertsmith.model.attention import Attend
+from bertsmith.model.configuration import Activation, BertConfig
+from bertsmith.model.dropout import dropout_then_add
+
+
+def activate(states: Tensor, activation: Activation) -> Tensor:
+    """The nonlinearity, element by element (GELU: Hendrycks and Gimpel 2016)."""
+    if activation == "relu":
+        return torch.relu(states)
+    return nn.functional.gelu(states, approximate="tanh" if activation == "gelu_new" else "none")
+
+
+class SelfAttention(nn.Module):
+    """Projections of one attention sublayer. Queries, keys and values are one product, 3 H wide."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.dropout_rate = config.attention_probs_dropout_prob
+        self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, states: Tensor, attend: Attend) -> Tensor:
+        """[T, H] to [T, H]."""
+        context = attend(self.qkv(states), self.dropout_rate if self.training else 0.0)
+        output: Tensor = self.output(context)
+        return output
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with an activation between them."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.activation: Activation = config.hidden_act
+        self.expand = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.contract = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[T, H] to [T, F] to [T, H]."""
+        output: Tensor = self.contract(activate(self.expand(states), self.activation))
+        return output
+
+
+class EncoderLayer(nn.Module):
+    """Attention and feed-forward, each followed by dropout, the residual sum and LayerNorm."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.dropout_rate = config.hidden_dropout_prob
+        self.attention = SelfAttention(config)
+        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, states: Tensor, attend: Attend) -> Tensor:
+        """[T, H] to [T, H]."""
+        rate = self.dropout_rate if self.training else 0.0
+        states = self.attention_norm(dropout_then_add(self.attention(states, attend), states, rate))
+        output: Tensor = self.feed_forward_norm(dropout_then_add(self.feed_forward(states), states, rate))
+        return output
+
+
+class Encoder(nn.Module):
+    """The stack of layers."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, states: Tensor, attend: Attend) -> Iterator[Tensor]:
+        """The states after each layer in turn, [T, H] each."""
+        for layer in self.layers:
+            states = layer(states, attend)
+            yield states

@@ -1,0 +1,244 @@
+"""Model folders, laid out as Hugging Face's: `AutoModel...from_pretrained(folder)` reads ours, and we read theirs.
+
+    config.json         the network (`configuration.BertConfig`), the class of the model, the labels of a classifier
+    model.safetensors   the weights in float32 under Hugging Face's names (`weight_names`)
+    vocab.txt, tokenizer.json, tokenizer_config.json, special_tokens_map.json
+    README.md           the model card
+
+Nothing in a folder is executed: no pickle is opened, and `auto_map` entries (code) are ignored.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from bertsmith.core.artefact import MANIFEST, verify_artefact
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.console import console
+from bertsmith.core.errors import ArtefactError, MismatchedArtefact
+from bertsmith.model.bert import (
+    Bert,
+    BertForMaskedLM,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    BertModel,
+)
+from bertsmith.model.configuration import (
+    CONFIGURATION_FILE,
+    BertConfig,
+    ClassifierLabels,
+    read_hugging_face_config,
+)
+from bertsmith.model.initialisation import initialise_normal
+from bertsmith.model.weight_files import WEIGHTS_FILE, WeightFiles, open_weight_files, weight_file_names
+from bertsmith.model.weight_names import TIED, head_of, hugging_face_names, is_harmless, plain_name, to_hugging_face
+from bertsmith.text.tokenizer import Tokenizer
+
+MODEL_CARD = "README.md"
+_KINDS = ("model", "checkpoint")
+
+ModelType = TypeVar("ModelType", Bert, BertForPreTraining, BertForMaskedLM, BertForSequenceClassification)
+
+
+def save_model(
+    model: BertModel,
+    folder: Path,
+    tokenizer: Tokenizer,
+    *,
+    model_card: str,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write the files of a model into `folder`, which exists (usually the staging folder of an artefact).
+
+    model_card  the text of README.md
+    weights     what to write in the place of the model's weights, under the same names: an optimiser's float32 masters
+    raises      MismatchedArtefact for a tokenizer with more pieces than the model has embeddings
+    """
+    if tokenizer.vocabulary_size > model.config.vocab_size:
+        raise MismatchedArtefact(
+            f"The tokenizer has {tokenizer.vocabulary_size:,} pieces and the model embeddings for "
+            f"{model.config.vocab_size:,}. Save a model with the tokenizer that it was trained with."
+        )
+    entries = {"architectures": [model.architecture], "dtype": "float32"} | model.config.to_hugging_face()
+    if isinstance(model, BertForSequenceClassification):
+        entries |= model.labels.to_hugging_face()
+    (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    theirs = to_hugging_face(model.state_dict() if weights is None else weights)
+    tensors = {name: tensor.detach().float().contiguous().cpu() for name, tensor in theirs.items()}
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    tokenizer.save(folder, model_max_length=model.config.max_position_embeddings)
+    (folder / MODEL_CARD).write_text(model_card, encoding="utf-8")
+
+
+def load_model(
+    model_class: type[ModelType],
+    folder: Path,
+    *,
+    seed: int | None = None,
+    labels: ClassifierLabels | None = None,
+    **overrides: Any,  # noqa: ANN401
+) -> ModelType:
+    """Load a model of one of our classes from a folder of ours or of Hugging Face's, in float32, in training mode.
+
+    seed       heads that the folder lacks get initial values from it, and the screen says so; None: that is an error
+    labels     of a sequence classifier; other labels than the folder's mean a new classifier. None: the folder's
+    overrides  fields of the configuration that differ from the folder's, say `hidden_dropout_prob=0.0`
+    raises     ArtefactError and its subclasses, ConfigurationError
+    """
+    folder = resolve_model_folder(folder)
+    config = build_settings(BertConfig, load_config(folder).model_dump(), overrides)
+    build: Callable[..., ModelType] = model_class
+    new_heads: list[str] = []
+    with torch.device("meta"):  # no initial values: all come from the folder or the seed
+        if issubclass(model_class, BertForSequenceClassification):
+            stored_labels = load_labels(folder)
+            model = build(config, labels or stored_labels)
+            new_heads = ["classifier"] if labels not in (None, stored_labels) else []
+        else:
+            model = build(config)
+    model.to_empty(device="cpu")
+    missing = load_weights(model, folder, skip_heads=new_heads)
+    if missing and seed is None:
+        raise ArtefactError(
+            f"{folder} lacks what a {model.architecture} needs: {_and_more(missing)}. "
+            "It holds an encoder, or another kind of model; fine-tune it first."
+        )
+    if missing and seed is not None:
+        initialise_normal(model, seed, only=missing)
+        heads = sorted({head for name in missing if (head := head_of(name))})
+        console.print(f"{folder} has no {' and no '.join(heads)}: initialised with seed {seed}.", soft_wrap=True)
+    return model
+
+
+def load_weights(model: nn.Module, folder: Path, *, skip_heads: Collection[str] = ()) -> list[str]:
+    """Fill a model with the weights of a folder. Returns our names of those that the folder lacks, left as they were.
+
+    Only whole heads may be lacking: pooler, masked_lm, next_sentence, classifier.
+
+    skip_heads  heads that are treated as lacking
+    raises      ArtefactError for weights that are missing, unknown, or of another shape, by name
+    """
+    folder = Path(folder)
+    _verify(folder, weight_file_names(folder))
+    with open_weight_files(folder) as files, torch.no_grad():
+        ours = dict(model.named_parameters())
+        wanted = {name: [plain_name(other) for other in hugging_face_names(name)] for name in ours}
+        known = {other for others in wanted.values() for other in others}
+        strangers = sorted(name for name in files.names - known if not is_harmless(name))
+        if strangers:
+            raise ArtefactError(
+                f"{folder} holds weights that its {CONFIGURATION_FILE} has no place for: {_and_more(strangers)}."
+            )
+        missing = _missing_heads(wanted, files, folder, skip_heads)
+        _check_tied(files, folder, known)
+        for name, others in wanted.items():
+            if name not in missing:
+                sources = [_stored_as(other, files) for other in others]
+                _check_shapes(ours[name], name, sources, files, folder)
+                ours[name].copy_(torch.cat([files.read(source) for source in sources]))
+    return missing
+
+
+def load_config(folder: Path) -> BertConfig:
+    """The network that a folder describes."""
+    entries = _read_entries(folder)
+    return BertConfig.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
+
+
+def load_labels(folder: Path) -> ClassifierLabels:
+    """The labels of the classifier that a folder describes."""
+    entries = _read_entries(folder)
+    return ClassifierLabels.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
+
+
+def resolve_model_folder(path: Path) -> Path:
+    """The folder that holds a model: `path` itself, or its `model/` if it is the folder of a run.
+
+    raises  ArtefactError for anything else
+    """
+    path = Path(path)
+    for folder in (path, path / "model"):
+        if (folder / CONFIGURATION_FILE).is_file():
+            return folder
+    if not path.exists():
+        raise ArtefactError(
+            f"There is no model at {path}. Give a folder on this machine; bertsmith does not download models."
+        )
+    checkpoints = sorted((path / "checkpoints").glob("step-*"))
+    if checkpoints:
+        raise ArtefactError(
+            f"The run {path} has no model yet. Resume it, or use its newest checkpoint: {checkpoints[-1]}."
+        )
+    raise ArtefactError(f"{path} is not a model folder: it has no {CONFIGURATION_FILE}.")
+
+
+def _read_entries(folder: Path) -> dict[str, Any]:
+    folder = resolve_model_folder(folder)
+    _verify(folder, [CONFIGURATION_FILE])
+    return read_hugging_face_config(folder)
+
+
+def _verify(folder: Path, names: Collection[str]) -> None:
+    """Hash the files that are about to be read, where a manifest of ours tells what they were."""
+    if (folder / MANIFEST).is_file():
+        verify_artefact(folder, *_KINDS, only=names)
+
+
+def _stored_as(name: str, files: WeightFiles) -> str:
+    """The name of a tensor, or of its tied copy where only that is stored."""
+    if name in files.names:
+        return name
+    return next(tied for tied, original in TIED.items() if original == name)
+
+
+def _missing_heads(
+    wanted: Mapping[str, list[str]], files: WeightFiles, folder: Path, skip_heads: Collection[str]
+) -> list[str]:
+    """Our names of the weights of heads that the folder lacks as a whole; anything else missing is an error."""
+    available = files.names | {original for tied, original in TIED.items() if tied in files.names}
+    missing = [name for name, others in wanted.items() if not available.issuperset(others)]
+    parts_of: dict[str | None, list[str]] = defaultdict(list)
+    for name in wanted:
+        parts_of[head_of(name)].append(name)
+    for head, parts in parts_of.items():
+        lacking = [name for name in parts if name in missing]
+        if lacking and (head is None or len(lacking) < len(parts)):
+            names = [other for name in lacking for other in wanted[name] if other not in available]
+            raise ArtefactError(f"{folder} lacks weights of the {head or 'encoder'}: {_and_more(names)}.")
+    return missing + [name for head in skip_heads for name in parts_of[head] if name not in missing]
+
+
+def _check_tied(files: WeightFiles, folder: Path, known: set[str]) -> None:
+    """A second copy of a tied weight must be a copy (it may be longer: some pad it to a round number of pieces)."""
+    if "cls.predictions.bias" not in known:  # no masked-LM head, no vocabulary layer
+        return
+    for tied, original in TIED.items():
+        if {tied, original} <= files.names:
+            first = files.read(original)
+            second = files.read(tied)
+            if second.shape[1:] != first.shape[1:] or not torch.equal(second[: len(first)], first):
+                raise ArtefactError(
+                    f"{folder} has a vocabulary layer of its own: {tied} differs from {original}. "
+                    "bertsmith's is tied to the token embeddings, as in the paper."
+                )
+
+
+def _check_shapes(parameter: Tensor, name: str, sources: list[str], files: WeightFiles, folder: Path) -> None:
+    expected = (len(parameter) // len(sources), *parameter.shape[1:])
+    for source in sources:
+        if files.shape(source) != expected:
+            raise ArtefactError(
+                f"{folder} has {source} of shape {list(files.shape(source))}, and the model that its "
+                f"{CONFIGURATION_FILE} and your settings describe needs {list(expected)} (our {name})."
+            )
+
+
+def _and_more(names: list[str], shown: int = 8) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest

@@ -1,0 +1,51 @@
+"""What stands on top of the encoder: pooler, masked-LM head, next-sentence head and classifier (BERT 3.1, 3.2).
+
+Legend: B sequences, T tokens, M masked tokens, H hidden size, V vocabulary size.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.model.configuration import BertConfig
+from bertsmith.model.encoder import activate
+
+
+class Pooler(nn.Module):
+    """The sequence as one vector: the state of [CLS] through a linear layer and tanh (released code)."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, states: Tensor, inputs: FlatBatch) -> Tensor:
+        """[T, H] to [B, H]."""
+        first_tokens = states.index_select(0, inputs.cu_seqlens[:-1])
+        pooled: Tensor = self.dense(first_tokens)
+        return pooled.tanh()
+
+
+class MaskedLanguageModelHead(nn.Module):
+    """Scores over the vocabulary (BERT 3.1, task 1). The matrix is the token embeddings', the bias its own."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.activation = config.hidden_act
+        self.transform = nn.Linear(config.hidden_size, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, states: Tensor, token_embeddings: Tensor) -> Tensor:
+        """Logits of some tokens: [M, H] and [V, H] to [M, V]."""
+        states = self.norm(activate(self.transform(states), self.activation))
+        return nn.functional.linear(states, token_embeddings, self.bias)
+
+
+def gather_masked(states: Tensor, masked_positions: Tensor) -> Tensor:
+    """Keep the states that carry a label; the vocabulary layer sees no others.
+
+    states            [T, H]  of all tokens of the batch, sequences end to end
+    masked_positions  [M]     int64 indices into T
+    returns           [M, H]
+    """
+    return states.index_select(0, masked_positions)

@@ -1,0 +1,58 @@
+"""Initial values: the released code's, or those that let a small budget see its neighbours from the first step."""
+
+from collections.abc import Collection
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bertsmith.core.errors import ConfigurationError
+from bertsmith.core.randomness import derive_seed
+from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertModel
+from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
+from bertsmith.model.weight_names import PREFIX
+
+InitialisationScheme = Literal["normal", "neighbour"]
+
+
+def initialise(
+    model: BertModel,
+    scheme: InitialisationScheme,
+    seed: int,
+    token_counts: NDArray[np.integer] | None = None,
+) -> None:
+    """Give every weight its initial value, a function of the scheme, the seed and the weight's name.
+
+    "normal"      the released code's: N(0, 0.02) cut off at two standard deviations; biases 0, LayerNorm 1 and 0
+                  (transformers does not cut it off)
+    "neighbour"   the same, and then what `neighbour` describes
+    token_counts  [V]  how often each piece occurs in the text; "neighbour" needs it for a masked-LM head
+    """
+    initialise_normal(model, seed)
+    if scheme == "neighbour":
+        initialise_neighbour_encoder(model if isinstance(model, Bert) else model.bert, seed)
+        if isinstance(model, BertForPreTraining | BertForMaskedLM):
+            if token_counts is None:
+                raise ConfigurationError("The neighbour initialisation of a masked-LM head needs the token counts.")
+            initialise_output_bias(model.masked_lm, token_counts)
+
+
+@torch.no_grad()
+def initialise_normal(model: BertModel, seed: int, only: Collection[str] | None = None) -> None:
+    """The released code's initial values, for all weights or for those named in `only`.
+
+    A weight of the encoder has the same value whichever head stands on top.
+    """
+    std = model.config.initializer_range
+    for name, parameter in model.named_parameters():
+        if only is not None and name not in only:
+            continue
+        if name.endswith("bias"):
+            parameter.zero_()
+        elif name.endswith("norm.weight"):
+            parameter.fill_(1.0)
+        else:
+            purpose = f"initialise/{name.removeprefix(PREFIX)}"
+            generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
+            torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)

@@ -1,0 +1,105 @@
+"""All backends mean the same, and no sequence can see another."""
+
+import pytest
+import torch
+
+from bertsmith.model.attention import ATTENTION_BACKENDS, dense_attention, reference_attention
+from bertsmith.model.bert import Bert
+from bertsmith.model.dropout import keep_mask
+
+backends = pytest.mark.parametrize("backend", sorted(ATTENTION_BACKENDS))
+HEADS, WIDTH = 3, 24
+
+
+def qkv_of(inputs, *, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(inputs.num_tokens, 3 * WIDTH, generator=generator).to(dtype).requires_grad_()
+
+
+@pytest.mark.parametrize("lengths", [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30)], ids=str)
+def test_dense_and_reference_agree_in_context_and_gradient(lengths, make_inputs):
+    inputs = make_inputs(lengths=lengths).flat
+    results = []
+    for backend in (reference_attention, dense_attention):
+        qkv = qkv_of(inputs)
+        context = backend(inputs, HEADS)(qkv, 0.0)
+        context.square().sum().backward()
+        results.append((context, qkv.grad))
+    torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-5)
+
+
+def test_dense_and_reference_agree_in_bfloat16(make_inputs):
+    inputs = make_inputs(lengths=(100, 128, 3)).flat
+    exact = reference_attention(inputs, HEADS)(qkv_of(inputs, dtype=torch.bfloat16).float(), 0.0)
+    results = {}
+    for name, backend in ATTENTION_BACKENDS.items():
+        qkv = qkv_of(inputs, dtype=torch.bfloat16)
+        context = backend(inputs, HEADS)(qkv, 0.0)
+        context.float().square().sum().backward()
+        assert context.dtype == torch.bfloat16
+        torch.testing.assert_close(context.float(), exact, rtol=0.02, atol=0.01)
+        results[name] = qkv.grad
+    torch.testing.assert_close(results["dense"], results["reference"], rtol=0.05, atol=0.03)
+
+
+@backends
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("foreign", [5.0, float("inf"), float("nan")])
+def test_a_change_in_a_neighbouring_sequence_changes_no_bit_of_the_others(backend, dtype, foreign, make_inputs):
+    inputs = make_inputs(lengths=(4, 9, 6)).flat
+    attend = ATTENTION_BACKENDS[backend](inputs, HEADS)
+    others = [0, 1, 2, 3, 13, 14, 15, 16, 17, 18]
+    contexts, gradients = [], []
+    for change in (0.0, foreign):
+        qkv = qkv_of(inputs, dtype=dtype)
+        with torch.no_grad():
+            qkv[4:13] += change
+        context = attend(qkv, 0.0)
+        context[others].float().square().sum().backward()
+        contexts.append(context[others])
+        gradients.append(qkv.grad[others])
+    assert torch.equal(*contexts)
+    assert torch.equal(*gradients)
+    assert contexts[0].isfinite().all()
+
+
+@backends
+def test_a_neighbouring_sequence_changes_no_bit_of_the_whole_encoder(backend, tiny_config, make_inputs, randomise):
+    model = randomise(Bert(tiny_config)).eval()
+    inputs = make_inputs(lengths=(4, 9, 6)).flat
+    before = model(inputs, attention=backend)
+    inputs.token_ids[4:13] = 7
+    after = model(inputs, attention=backend)
+    assert torch.equal(before[:4], after[:4])
+    assert torch.equal(before[13:], after[13:])
+    assert not torch.equal(before[4:13], after[4:13])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_through_attention_dropout_is_that_of_the_formula(dtype, make_inputs):
+    inputs = make_inputs(lengths=(12, 12)).flat
+    qkv = qkv_of(inputs, dtype=dtype)
+    torch.manual_seed(3)
+    context = dense_attention(inputs, HEADS)(qkv, 0.3)
+    context.square().sum().backward()
+
+    plain = qkv.detach().clone().requires_grad_()
+    torch.manual_seed(3)
+    query, key, value = plain.view(2, 12, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+    probabilities = torch.softmax(query @ key.mT / (WIDTH // HEADS) ** 0.5, dim=-1)
+    keep = keep_mask(probabilities.flatten(0, 1), 0.3).view_as(probabilities)
+    expected = (probabilities * keep / 0.7 @ value).transpose(1, 2).reshape(24, -1)
+    expected.square().sum().backward()
+    torch.testing.assert_close(context, expected)
+    torch.testing.assert_close(qkv.grad, plain.grad)
+    assert not keep.all()
+
+
+def test_attention_probabilities_are_those_of_each_sequence(tiny_config, make_inputs, randomise):
+    model = randomise(Bert(tiny_config)).eval()
+    layers = model.attention_probabilities(make_inputs(lengths=(5, 2)).flat)
+    assert len(layers) == 3
+    for layer in layers:
+        assert [tuple(probabilities.shape) for probabilities in layer] == [(4, 5, 5), (4, 2, 2)]
+        for probabilities in layer:
+            torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:2]))
