@@ -1,0 +1,1 @@
+"""Fine-tuning: readers, heads, metrics, and the verbs finetune, evaluate, predict and fill."""

@@ -1,0 +1,215 @@
+"""Files -> examples: the texts and the label of each row, checked; and which files make train and dev."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertsmith.core.console import console
+from bertsmith.core.errors import InputError
+from bertsmith.core.randomness import generator
+from bertsmith.tasks.tables import BadRows, Column, OnError, Row, format_of, read_rows
+from bertsmith.tasks.task import Columns, SentenceTask
+
+_MOST_LABELS = 1000  # more distinct values than this are not a label set that someone meant
+_ENDINGS = (".tsv", ".csv", ".jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row: a text or a pair, its label (a name or a number; None where unknown), and the line it stands on."""
+
+    text: str
+    text_pair: str | None
+    label: str | float | None
+    line: int
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The one text, or both."""
+        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The usable rows of one file, in order, and the lines that were skipped."""
+
+    source: Path
+    rows: Sequence[Example]
+    skipped: Sequence[tuple[int, str]] = ()
+
+
+LabelParser = Callable[[object], str | float]
+
+
+def label_parser(task: SentenceTask) -> LabelParser:
+    """What turns a table's label value into one of the task's; raises ValueError with the reason if it cannot."""
+    labels, score_range = task.labels, task.score_range
+    if labels is None:
+        return lambda value: _score(value, score_range)
+    known = frozenset(labels)
+
+    def parse(value: object) -> str:
+        label = any_label(value)
+        if label not in known:
+            shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+            raise ValueError(f"the label '{label}' is not one of {shown}")
+        return label
+
+    return parse
+
+
+def any_label(value: object) -> str:
+    """A label set is not known yet: any name, whole number or truth value will do."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    if isinstance(value, int):
+        return str(value)
+    if value is None or isinstance(value, str):
+        raise ValueError("the label is empty")
+    raise ValueError(f"the label {value!r} is not a name or a whole number; for scores use --regression")
+
+
+def _score(value: object, score_range: tuple[float, float] | None) -> float:
+    try:
+        score = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise ValueError(f"the score '{value}' is not a number")
+    if score_range is not None and not score_range[0] <= score <= score_range[1]:
+        raise ValueError(f"the score {score:g} is not between {score_range[0]:g} and {score_range[1]:g}")
+    return score
+
+
+def parse_example(row: Row, columns: Columns, parse_label: LabelParser | None) -> Example:
+    """One row as an example; raises ValueError with the reason if it is not one, KeyError if it lacks a column.
+
+    An empty text in a tsv or csv is a text without tokens (QQP has some); a missing or null one in jsonl is refused.
+    """
+    text = _text(row, columns.text)
+    text_pair = None if columns.text_pair is None else _text(row, columns.text_pair)
+    label = None
+    if parse_label is not None and columns.label is not None:
+        label = parse_label(row.values[columns.label])
+    return Example(text, text_pair, label, row.line)
+
+
+def _text(row: Row, column: Column) -> str:
+    value = row.values[column]
+    if not isinstance(value, str):
+        raise ValueError(f"column '{column}' holds {value!r}, not a text")
+    return value
+
+
+def read_examples(
+    path: Path, columns: Columns, parse_label: LabelParser | None, on_error: OnError = "strict"
+) -> Examples:
+    """All examples of a file. Without `parse_label` they have no labels.
+
+    raises  InputError naming file, line and reason for a row that is not an example (on_error "strict"), for a missing
+            column, and for a file without a single example
+    """
+    bad_rows = BadRows(str(path), on_error)
+    examples: list[Example] = []
+    for row in read_rows(path, bad_rows, header=columns.have_names):
+        try:
+            examples.append(parse_example(row, columns, parse_label))
+        except ValueError as error:
+            bad_rows.add(row.line, str(error))
+        except KeyError as error:
+            _report_missing_column(path, row, error.args[0], bad_rows)
+    bad_rows.print_summary()
+    if not examples:
+        raise InputError(f"{path} holds no usable row. Give a file with at least one example.")
+    _report_empty_texts(path, examples)
+    return Examples(path, examples, bad_rows.skipped)
+
+
+def _report_missing_column(path: Path, row: Row, column: Column, bad_rows: BadRows) -> None:
+    present = ", ".join(f"'{name}'" for name in row.values)
+    if format_of(path) == "jsonl":  # each line names its own columns
+        bad_rows.add(row.line, f"there is no '{column}' among {present}")
+        return
+    raise InputError(
+        f"{path} has no column '{column}'. It has {present}. Name the right ones with --text, --text-pair and --label."
+    )
+
+
+def _report_empty_texts(path: Path, examples: Sequence[Example]) -> None:
+    empty = [example for example in examples if not all(text.strip() for text in example.texts)]
+    if empty:
+        console.print(
+            f"{path}: {len(empty):,} of {len(examples):,} examples have an empty text (the first on line "
+            f"{empty[0].line}); they are kept.",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def infer_labels(examples: Examples) -> tuple[str, ...]:
+    """The distinct labels: in the order of numbers if all are whole numbers, else in code-point order.
+
+    raises  InputError if there is only one, or if they look like scores
+    """
+    labels = sorted({str(example.label) for example in examples.rows})
+    if len(labels) < 2:
+        raise InputError(
+            f"{examples.source}: every row has the label '{labels[0]}'. Classification needs at least two labels."
+        )
+    if len(labels) > _MOST_LABELS or _are_fractions(labels):
+        raise InputError(
+            f"{examples.source}: the label column has {len(labels):,} distinct values, such as '{labels[0]}' and "
+            f"'{labels[-1]}'. If they are scores, use --regression; if not, choose another column with --label."
+        )
+    try:
+        return tuple(sorted(labels, key=int))
+    except ValueError:
+        return tuple(labels)
+
+
+def _are_fractions(labels: Sequence[str]) -> bool:
+    try:
+        return any(not float(label).is_integer() for label in labels)
+    except (ValueError, OverflowError):
+        return False
+
+
+def find_part(folder: Path, task: SentenceTask, part: str) -> Path | None:
+    """The file of a part in a task's folder, or in the folder above it (`glue/` for `glue/SST-2/`), if there is one."""
+    folders = [folder]
+    if folder.is_dir():
+        folders += sorted(child for child in folder.iterdir() if child.is_dir() and child.name.casefold() == task.name)
+    names = task.files.get(part, tuple(part + ending for ending in _ENDINGS))
+    candidates = [place / name for place in folders for name in names]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def require_part(folder: Path, task: SentenceTask, part: str) -> Path:
+    """As `find_part`; raises InputError if there is no such file."""
+    path = find_part(folder, task, part)
+    if path is None:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder. Give --data the folder with the task's files.")
+        names = " or ".join(task.files.get(part, tuple(part + ending for ending in _ENDINGS)))
+        raise InputError(f"{folder} has no file for the part '{part}' of {task.name}: expected {names}.")
+    return path
+
+
+def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
+    """Cut off a random `share` of the rows (at least one) as dev. A function of (rows, share, seed); order is kept.
+
+    returns  (train, dev)
+    """
+    total = len(examples.rows)
+    num_dev = max(1, round(share * total))
+    if num_dev >= total:
+        raise InputError(
+            f"{examples.source} has {total} usable rows, too few to hold out a share of {share:g}. Give --dev FILE."
+        )
+    held_out = set(generator(seed, "dev share").permutation(total)[:num_dev].tolist())
+    train = [row for index, row in enumerate(examples.rows) if index not in held_out]
+    dev = [row for index, row in enumerate(examples.rows) if index in held_out]
+    return Examples(examples.source, train, examples.skipped), Examples(examples.source, dev)

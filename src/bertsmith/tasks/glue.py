@@ -1,0 +1,94 @@
+"""The nine tasks of GLUE (Wang et al. 2019; BERT 4.1, B.1) as rows of a table.
+
+Columns and file names are those of the official download; so are the metrics. The primary metric, by which the best of
+several runs is chosen, is the one of the paper's table 1: F1 for QQP and MRPC, Spearman's correlation for STS-B,
+Matthews' for CoLA, accuracy for the rest.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from bertsmith.core.errors import ConfigurationError
+from bertsmith.tasks.task import Columns, SentenceTask
+
+_FILES: Mapping[str, tuple[str, ...]] = {"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)}
+_PAIR = Columns("sentence1", "sentence2", "label")
+_ENTAILMENT = ("entailment", "not_entailment")
+
+GLUE: Mapping[str, SentenceTask] = {
+    task.name: task
+    for task in (
+        SentenceTask(
+            "cola",
+            Columns(text=3, label=1),  # train and dev have no header: source, label, author's own mark, sentence
+            labels=("0", "1"),
+            metrics=("matthews", "accuracy"),
+            files=_FILES,
+            unlabelled=Columns("sentence"),
+        ),
+        SentenceTask(
+            "sst-2", Columns("sentence", label="label"), labels=("0", "1"), metrics=("accuracy",), files=_FILES
+        ),
+        SentenceTask(
+            "mrpc",
+            Columns("#1 String", "#2 String", "Quality"),
+            labels=("0", "1"),
+            metrics=("f1", "accuracy"),
+            files={
+                "train": ("train.tsv", "msr_paraphrase_train.txt"),
+                "dev": ("dev.tsv",),
+                "test": ("msr_paraphrase_test.txt", "test.tsv"),  # the first has labels
+            },
+        ),
+        SentenceTask(
+            "sts-b",
+            Columns("sentence1", "sentence2", "score"),
+            labels=None,
+            score_range=(0.0, 5.0),
+            metrics=("spearman", "pearson"),
+            files=_FILES,
+        ),
+        SentenceTask(
+            "qqp",
+            Columns("question1", "question2", "is_duplicate"),
+            labels=("0", "1"),
+            metrics=("f1", "accuracy"),
+            files=_FILES,
+        ),
+        SentenceTask(
+            "mnli",
+            Columns("sentence1", "sentence2", "gold_label"),
+            labels=("contradiction", "entailment", "neutral"),
+            metrics=("accuracy",),
+            files={
+                "train": ("train.tsv",),
+                "dev": ("dev_matched.tsv",),
+                "dev_mismatched": ("dev_mismatched.tsv",),
+                "test": ("test_matched.tsv",),
+                "test_mismatched": ("test_mismatched.tsv",),
+            },
+        ),
+        SentenceTask(
+            "qnli", Columns("question", "sentence", "label"), labels=_ENTAILMENT, metrics=("accuracy",), files=_FILES
+        ),
+        SentenceTask("rte", _PAIR, labels=_ENTAILMENT, metrics=("accuracy",), files=_FILES),
+        SentenceTask("wnli", _PAIR, labels=("0", "1"), metrics=("accuracy",), files=_FILES),
+    )
+}
+
+
+def find_task(name: str) -> SentenceTask:
+    """The task called `name`, whatever the letter case, hyphens and underscores. Raises ConfigurationError."""
+    by_letters = {_letters(known): task for known, task in GLUE.items()}
+    if task := by_letters.get(_letters(name)):
+        return task
+    near = get_close_matches(_letters(name), by_letters, n=1)
+    hint = f" Did you mean '{by_letters[near[0]].name}'?" if near else ""
+    raise ConfigurationError(
+        f"There is no task '{name}'.{hint} Known tasks: {', '.join(GLUE)}. For a file of your own leave --task out and "
+        f"name its columns with --text, --text-pair and --label."
+    )
+
+
+def _letters(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")

@@ -1,0 +1,69 @@
+"""Scores of a task, as the official evaluations compute them; scikit-learn and scipy do the arithmetic.
+
+N examples. A classification's predictions and labels are indices into the task's labels; in binary F1 the second label
+(index 1) is the positive class. A correlation with a constant is not defined; it is given as 0, since such predictions
+say nothing about the order of the examples.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from sklearn import metrics
+
+Values = npt.NDArray[np.generic]
+
+
+def accuracy(labels: Values, predictions: Values) -> float:
+    """Share of right predictions."""
+    return float(metrics.accuracy_score(labels, predictions))
+
+
+def f1(labels: Values, predictions: Values) -> float:
+    """F1 of the positive class of two (MRPC, QQP); 0 if it is neither there nor predicted."""
+    return float(metrics.f1_score(labels, predictions, average="binary", pos_label=1, zero_division=0))
+
+
+def macro_f1(labels: Values, predictions: Values) -> float:
+    """Mean over the labels of each one's F1, so that rare labels count as much as frequent ones."""
+    return float(metrics.f1_score(labels, predictions, average="macro", zero_division=0))
+
+
+def matthews(labels: Values, predictions: Values) -> float:
+    """Matthews' correlation coefficient (CoLA): 0 for guessing, 1 for perfect, 0 if either side is constant."""
+    return float(metrics.matthews_corrcoef(labels, predictions))
+
+
+def pearson(labels: Values, predictions: Values) -> float:
+    """Pearson's linear correlation."""
+    return _correlation(stats.pearsonr, labels, predictions)
+
+
+def spearman(labels: Values, predictions: Values) -> float:
+    """Spearman's correlation of ranks."""
+    return _correlation(stats.spearmanr, labels, predictions)
+
+
+METRICS: Mapping[str, Callable[[Values, Values], float]] = {
+    function.__name__: function for function in (accuracy, f1, macro_f1, matthews, pearson, spearman)
+}
+
+
+def score(names: Sequence[str], labels: Values, predictions: Values) -> dict[str, float]:
+    """The named metrics of predictions [N] against labels [N]."""
+    return {name: METRICS[name](labels, predictions) for name in names}
+
+
+def predictions_of(outputs: npt.NDArray[np.floating], *, is_regression: bool) -> Values:
+    """A model's outputs [N, C] as predictions [N]: the index of the highest output, or the number itself."""
+    return outputs[:, 0] if is_regression else outputs.argmax(axis=1)
+
+
+def _correlation(function: Callable[..., Any], labels: Values, predictions: Values) -> float:
+    return 0.0 if _is_constant(labels) or _is_constant(predictions) else float(function(labels, predictions).statistic)
+
+
+def _is_constant(values: Values) -> bool:
+    return bool((values == values[0]).all())

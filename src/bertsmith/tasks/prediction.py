@@ -1,0 +1,119 @@
+"""The verb `predict`: texts or pairs in, a line of JSON out for each, in the order of the input.
+
+The input streams: a window of rows is read, sorted by length (so that texts of similar length share a batch),
+predicted, and put back in order before the next window is read. Memory does not grow with the input.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from pydantic import Field
+
+from bertsmith.core.configuration import Settings
+from bertsmith.core.errors import InputError
+from bertsmith.tasks.encoding import encode_texts
+from bertsmith.tasks.examples import Example, parse_example
+from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.sequence_classifier import SequenceClassifier
+from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
+from bertsmith.tasks.task import Columns, SentenceTask
+from bertsmith.tasks.task_data import ColumnSettings
+
+_WINDOW = 2048  # rows that are sorted by length together
+
+InputFormat = Literal["auto", "jsonl", "csv", "tsv", "lines"]
+
+
+class PredictConfig(Settings):
+    """Predict with a fine-tuned model."""
+
+    model: Path = Field(description="fine-tuned model: the --out folder of `finetune`, or the model/ in it")
+    input: Path = Field(Path("-"), description="file with one example a row, or - for standard input")
+    format: InputFormat = Field(
+        "auto",
+        description="auto: by the ending (.jsonl, .csv, .tsv; else lines); lines: a text, or two with a tab between",
+    )
+    text: str | None = Field(None, description="column of the text; default: the task's")
+    text_pair: str | None = Field(None, description="column of the second text; default: the task's")
+    on_error: OnError = Field("strict", description="a row that cannot be used: strict = refuse, skip = count and list")
+    max_seq_length: int | None = Field(None, ge=4, description="longest input in tokens; default: as in fine-tuning")
+    runtime: InferenceSettings = InferenceSettings()
+
+
+def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
+    """Predict each row: {"line", "label", "probabilities"}, or {"line", "score"} for a regression, in input order.
+
+    raises  InputError for a file, row or column that cannot be used
+    """
+    classifier = SequenceClassifier.load(config.model, config.runtime, config.max_seq_length)
+    given = ColumnSettings(text=config.text, text_pair=config.text_pair)
+    columns = given.over(classifier.task.input_columns)
+    bad_rows = BadRows("standard input" if str(config.input) == "-" else str(config.input), config.on_error)
+    with _open_input(config.input) as stream:
+        examples = _examples(stream, _input_format(config, stream), columns, classifier.task, bad_rows)
+        while window := list(islice(examples, _WINDOW)):
+            pairs = [example.text_pair or "" for example in window] if classifier.task.is_pair else None
+            texts = [example.text for example in window]
+            encoded = encode_texts(texts, pairs, classifier.tokenizer, classifier.max_seq_length)
+            outputs = classifier.outputs(encoded, config.runtime.batch_size)
+            for example, prediction in zip(window, classifier.predictions(outputs), strict=True):
+                yield {"line": example.line} | asdict(prediction)
+    bad_rows.print_summary()
+
+
+@contextmanager
+def _open_input(path: Path) -> Iterator[BufferedReader]:
+    if str(path) == "-":
+        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as stream:
+            yield stream
+        return
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+def _input_format(config: PredictConfig, stream: BufferedReader) -> Literal["jsonl", "csv", "tsv", "lines"]:
+    """The format that was named, or that the file's ending names; standard input is JSON if it starts with a brace."""
+    if config.format != "auto":
+        return config.format
+    if str(config.input) == "-":
+        return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \r\n")[:1] == b"{" else "lines"
+    if config.input.suffix.lower() == ".txt":
+        return "lines"
+    return FORMATS.get(config.input.suffix.lower(), "lines")
+
+
+def _examples(
+    stream: BinaryIO, input_format: str, columns: Columns, task: SentenceTask, bad_rows: BadRows
+) -> Iterator[Example]:
+    if input_format == "lines":
+        yield from _examples_of_lines(stream, task, bad_rows)
+        return
+    for row in rows_of_stream(stream, cast(TableFormat, input_format), bad_rows, header=columns.have_names):
+        try:
+            yield parse_example(row, columns, None)
+        except ValueError as error:
+            bad_rows.add(row.line, str(error))
+        except KeyError as error:
+            present = ", ".join(f"'{name}'" for name in row.values)
+            bad_rows.add(row.line, f"there is no '{error.args[0]}' among {present}; name it with --text or --text-pair")
+
+
+def _examples_of_lines(stream: BinaryIO, task: SentenceTask, bad_rows: BadRows) -> Iterator[Example]:
+    """Each line is a text, or two with a tab between. An empty line is an empty text, so that lines stay aligned."""
+    for number, line in decoded_lines(stream, bad_rows):
+        texts = line.removesuffix("\n").split("\t") if task.is_pair else [line.removesuffix("\n")]
+        if task.is_pair and len(texts) != 2:
+            bad_rows.add(number, f"the task {task.name} takes two texts with a tab between, and here are {len(texts)}")
+            continue
+        yield Example(texts[0], texts[1] if task.is_pair else None, None, number)

@@ -1,0 +1,164 @@
+"""One fine-tuning run: a model, a seed, some epochs, and what came out after each."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertsmith.core.console import progress_line
+from bertsmith.core.randomness import derive_seed
+from bertsmith.model.bert import BertForSequenceClassification
+from bertsmith.tasks.classification import SentenceObjective
+from bertsmith.tasks.collapse import CollapseWatch, are_constant, chance_loss
+from bertsmith.tasks.encoding import EncodedExamples, TaskBatches, TaskCursor
+from bertsmith.tasks.sequence_classifier import score_examples
+from bertsmith.tasks.task import SentenceTask
+from bertsmith.training.loop import Position, Step, training_steps
+from bertsmith.training.optimiser import Optimiser, OptimiserSettings
+from bertsmith.training.schedule import Duration
+
+_LOG_STEPS = 10  # optimiser steps between lines of metrics.jsonl
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave: mean training loss, the dev scores after it (part -> metric -> value)."""
+
+    epoch: int
+    train_loss: float
+    dev: Mapping[str, Mapping[str, float]]
+    collapse: str | None  # the sign of collapse after this epoch, in words
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """What one seed gave. The scores of a run are those after its last epoch (BERT A.3), whatever came before."""
+
+    seed: int
+    epochs: tuple[EpochResult, ...]
+    first_sign_of_collapse: int | None  # the optimiser step at which it was first seen; None if never
+    seconds: float
+
+    @property
+    def dev(self) -> Mapping[str, Mapping[str, float]]:
+        """Dev scores after the last epoch."""
+        return self.epochs[-1].dev
+
+    @property
+    def collapse(self) -> str | None:
+        """Why the run counts as collapsed at its end, or None."""
+        return self.epochs[-1].collapse
+
+
+@dataclass(frozen=True)
+class SeedSettings:
+    """What all seeds of a fine-tuning share."""
+
+    task: SentenceTask
+    optimiser: OptimiserSettings
+    epochs: int
+    batch_size: int
+    micro_batch_size: int
+    device: torch.device
+    precision: torch.dtype
+
+
+Record = Callable[[Mapping[str, object]], None]
+
+
+def run_seed(
+    settings: SeedSettings,
+    model: BertForSequenceClassification,
+    train: EncodedExamples,
+    dev: Mapping[str, EncodedExamples],
+    seed: int,
+    record: Record,
+) -> tuple[SeedResult, Mapping[str, Tensor]]:
+    """Fine-tune `model` (initialised, in float32) for some epochs; dev is scored after each.
+
+    record   takes a line of metrics.jsonl
+    returns  the result, and the float32 weights after the last epoch (views: copy what must last)
+    """
+    assert train.labels is not None
+    optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision)
+    batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
+    watch = CollapseWatch(seed, chance_loss(train.labels, is_regression=settings.task.is_regression))
+    total_steps = settings.epochs * batches.batches_per_epoch
+    steps = training_steps(
+        SentenceObjective(model),
+        batches,
+        optimiser,
+        duration=Duration(steps=total_steps),
+        start=Position(TaskCursor()),
+        seed=seed,
+        device=settings.device,
+        micro_batch_size=settings.micro_batch_size,
+    )
+    started = time.monotonic()
+    epochs: list[EpochResult] = []
+    losses: list[tuple[float, int]] = []  # of this epoch: mean loss of a batch, and its number of examples
+    with progress_line(f"seed {seed}", total=total_steps) as line:
+        for step in steps:
+            done = step.position.steps_done
+            losses.append((step.loss, step.num_sequences))
+            watch.after_step(done, step.progress, step.loss, step.num_sequences)
+            line.update(done, f"loss {step.loss:.3f}  {step.num_tokens / step.seconds:,.0f} tok/s")
+            if done % _LOG_STEPS == 0:
+                record({"seed": seed, "step": done, "train": _train_record(step)})
+            if done % batches.batches_per_epoch == 0:
+                epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, _mean(losses), watch))
+                losses.clear()
+                record({"seed": seed, "step": done, "epoch": epochs[-1].epoch, "dev": epochs[-1].dev})
+                if epochs[-1].collapse is not None:
+                    watch.note(done, epochs[-1].collapse)
+    return SeedResult(seed, tuple(epochs), watch.first_sign, time.monotonic() - started), optimiser.float32_weights()
+
+
+def _close_epoch(
+    task: SentenceTask,
+    model: BertForSequenceClassification,
+    dev: Mapping[str, EncodedExamples],
+    epoch: int,
+    train_loss: float,
+    watch: CollapseWatch,
+) -> EpochResult:
+    """Score dev and look for signs of collapse."""
+    scores: dict[str, Mapping[str, float]] = {}
+    collapse = None
+    if watch.is_chance(train_loss):
+        collapse = (
+            f"the training loss of epoch {epoch}, {train_loss:.3f}, is not below {watch.chance:.3f}, "
+            "what guessing blindly costs"
+        )
+    for part, encoded in dev.items():
+        scores[part], predictions = score_examples(model, task, encoded)
+        assert encoded.labels is not None
+        if are_constant(predictions, encoded.labels, is_regression=task.is_regression):
+            collapse = (
+                f"after epoch {epoch} all {len(predictions):,} {part} predictions are {_answer(task, predictions)}"
+            )
+    return EpochResult(epoch, train_loss, scores, collapse)
+
+
+def _answer(task: SentenceTask, predictions: np.ndarray) -> str:
+    if task.labels is None:
+        return f"about {float(np.mean(predictions)):.2f}"
+    return f"'{task.labels[int(predictions[0])]}'"
+
+
+def _train_record(step: Step[TaskCursor]) -> Mapping[str, float]:
+    return dict(step.metrics) | {
+        "loss": step.loss,
+        "learning_rate": step.learning_rate,
+        "gradient_norm": step.gradient_norm,
+        "tokens": step.num_tokens,
+        "seconds": step.seconds,
+    }
+
+
+def _mean(losses: list[tuple[float, int]]) -> float:
+    return math.fsum(loss * count for loss, count in losses) / sum(count for _, count in losses)

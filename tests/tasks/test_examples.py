@@ -1,0 +1,115 @@
+"""Files of one's own: labels found in the data, and a part of train held out where there is no dev."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertsmith.core.errors import ArtefactError, InputError
+from bertsmith.tasks.examples import Example, Examples, any_label, hold_out, infer_labels, label_parser, read_examples
+from bertsmith.tasks.glue import GLUE
+from bertsmith.tasks.task import Columns, SentenceTask
+
+TEXT = Columns("text", label="label")
+
+
+def labelled(*labels):
+    return Examples("FILE", [Example("a", None, label, line) for line, label in enumerate(labels, start=2)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["b", "a", "b"], ("a", "b")),
+        (["10", "9", "1"], ("1", "9", "10")),
+        (["10", "9", "x"], ("10", "9", "x")),
+        (["true", "false"], ("false", "true")),
+    ],
+)
+def test_labels_are_sorted_as_numbers_if_they_are_and_else_as_names(labels, expected):
+    assert infer_labels(labelled(*labels)) == expected
+
+
+@given(st.permutations(["c", "a", "b", "a", "d"]))
+def test_the_label_set_does_not_depend_on_the_order_of_rows(labels):
+    assert infer_labels(labelled(*labels)) == ("a", "b", "c", "d")
+
+
+def test_one_label_or_scores_are_no_label_set():
+    with pytest.raises(InputError, match="every row has the label 'a'"):
+        infer_labels(labelled("a", "a"))
+    with pytest.raises(InputError, match="If they are scores, use --regression"):
+        infer_labels(labelled("0.5", "1.0", "2.5"))
+
+
+@pytest.mark.parametrize(
+    ("row", "label"),
+    [({"label": 1}, "1"), ({"label": True}, "true"), ({"label": " x "}, "x"), ({"label": "1.0"}, "1.0")],
+)
+def test_json_labels_are_names_whole_numbers_or_truth_values(tmp_path, row, label):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a"} | row))
+    (example,) = read_examples(tmp_path / "a.jsonl", TEXT, any_label).rows
+    assert example.label == label
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"text": "a", "label": None}, "the label is empty"),
+        ({"text": "a", "label": 0.5}, "the label 0.5 is not a name or a whole number"),
+        ({"text": None, "label": "x"}, "column 'text' holds None, not a text"),
+        ({"text": 3, "label": "x"}, "column 'text' holds 3, not a text"),
+        ({"label": "x"}, "there is no 'text' among 'label'"),
+    ],
+)
+def test_a_bad_json_row_is_refused_by_line_or_skipped_and_listed(tmp_path, row, reason):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "good", "label": "x"}\n' + json.dumps(row))
+    with pytest.raises(InputError, match=f"a.jsonl, line 2: {reason}"):
+        read_examples(path, TEXT, any_label)
+    examples = read_examples(path, TEXT, any_label, on_error="skip")
+    assert [example.text for example in examples.rows] == ["good"]
+    assert [line for line, _ in examples.skipped] == [2]
+
+
+def test_an_empty_text_is_kept_and_reported(tmp_path, capsys):
+    path = tmp_path / "a.tsv"
+    path.write_text("text\tlabel\na\tx\n\ty\n")
+    assert [example.text for example in read_examples(path, TEXT, any_label).rows] == ["a", ""]
+    assert "1 of 2 examples have an empty text (the first on line 3)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_regression_reads_any_finite_number():
+    parse = label_parser(SentenceTask("t", TEXT, labels=None, metrics=("spearman",)))
+    assert [parse("-2.5"), parse(3), parse("1e3")] == [-2.5, 3.0, 1000.0]
+    for value in ("inf", "", "five", None, True):
+        with pytest.raises(ValueError, match="is not a number"):
+            parse(value)
+
+
+@given(st.integers(2, 200), st.floats(0.01, 0.9), st.integers(0, 5))
+def test_held_out_rows_are_a_share_disjoint_and_a_function_of_the_seed(total, share, seed):
+    examples = labelled(*map(str, range(total)))
+    try:
+        train, dev = hold_out(examples, share, seed)
+    except InputError:
+        assert round(share * total) in (total, total - 0)
+        return
+    assert sorted([*train.rows, *dev.rows], key=lambda row: row.line) == list(examples.rows)
+    assert len(dev.rows) == max(1, round(share * total))
+    assert hold_out(examples, share, seed) == (train, dev)
+
+
+def test_a_task_description_survives_its_file(tmp_path):
+    for task in GLUE.values():
+        task.save(tmp_path, seed=3)
+        assert SentenceTask.load(tmp_path) == (task, {"seed": 3})
+
+
+def test_a_folder_without_a_task_description_is_no_fine_tuned_model(tmp_path):
+    with pytest.raises(ArtefactError, match=r"it has no task\.json"):
+        SentenceTask.load(tmp_path)
+    (tmp_path / "task.json").write_text('{"task": {}}')
+    with pytest.raises(ArtefactError, match="is not a task description"):
+        SentenceTask.load(tmp_path)

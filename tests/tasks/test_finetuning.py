@@ -1,0 +1,260 @@
+"""`finetune`, `evaluate`, `predict` from end to end, on a task that a tiny network learns in a second."""
+
+import json
+import sys
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from bertsmith.core.artefact import verify_artefact
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.errors import ArtefactError, ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
+from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
+from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.prediction import PredictConfig, predict
+from bertsmith.tasks.sequence_classifier import SequenceClassifier
+
+FLOAT32 = {"precision": "float32"}
+FAST = {"learning_rate": 5e-3, "epochs": 5, "max_seq_length": 32}
+
+
+def configuration(pretrained, out, data, *layers):
+    return build_settings(
+        FinetuneConfig,
+        {"model": pretrained, "out": out, "task_data": {"data": data}, "training": FAST, "runtime": FLOAT32},
+        *layers,
+    )
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(pretrained, reviews, tmp_path_factory):
+    """A folder that `finetune` wrote with two seeds, and what it returned."""
+    out = tmp_path_factory.mktemp("finetuned") / "reviews"
+    return out, finetune(configuration(pretrained, out, reviews, {"seeds": 2}))
+
+
+def predicted(fine_tuned, path, **settings):
+    return list(
+        predict(build_settings(PredictConfig, {"model": fine_tuned[0], "input": path, "runtime": FLOAT32}, settings))
+    )
+
+
+def test_a_tiny_network_learns_a_separable_task(fine_tuned):
+    _, result = fine_tuned
+    assert [run.seed for run in result.seeds] == [0, 1]
+    assert result.primary.mean > 0.9
+    assert result.collapsed == ()
+    assert result.seeds[0].epochs[-1].train_loss < result.seeds[0].epochs[0].train_loss
+
+
+def test_every_seed_and_epoch_is_on_file_and_the_best_seed_is_in_model(fine_tuned):
+    out, result = fine_tuned
+    verify_artefact(out, "finetuning")
+    manifest = verify_artefact(out / "model", "model")
+    assert set(manifest.made_from) == {"model", "train", "dev"}
+    content = json.loads((out / "results.json").read_text())
+    assert [[epoch["epoch"] for epoch in run["epochs"]] for run in content["seeds"]] == [[1, 2, 3, 4, 5]] * 2
+    assert content["parts"]["train"]["examples"] == 400
+    best = max(result.seeds, key=lambda run: run.dev["dev"]["accuracy"])
+    assert result.best_seed == content["best_seed"] == best.seed
+    log = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert sum("dev" in line for line in log) == 10
+    assert "| mean ± s.d. |" in (out / "README.md").read_text()
+
+
+def test_the_mean_and_the_deviation_are_those_of_the_last_epochs(fine_tuned):
+    _, result = fine_tuned
+    scores = torch.tensor([run.epochs[-1].dev["dev"]["macro_f1"] for run in result.seeds], dtype=torch.float64)
+    assert result.means["dev"]["macro_f1"].mean == pytest.approx(scores.mean().item())
+    assert result.means["dev"]["macro_f1"].standard_deviation == pytest.approx(scores.std().item())
+
+
+def test_the_same_seed_gives_the_same_model(fine_tuned, pretrained, reviews, tmp_path):
+    out, result = fine_tuned
+    finetune(configuration(pretrained, tmp_path / "again", reviews, {"seed": result.best_seed}))
+    again = (tmp_path / "again" / "model" / "model.safetensors").read_bytes()
+    assert again == (out / "model" / "model.safetensors").read_bytes()
+
+
+def test_evaluate_gives_what_finetune_measured(fine_tuned, reviews):
+    out, result = fine_tuned
+    best = next(run for run in result.seeds if run.seed == result.best_seed)
+    for data in (reviews, reviews / "dev.tsv"):
+        scores = evaluate(build_settings(EvaluateConfig, {"model": out, "data": data, "runtime": FLOAT32}))
+        assert scores.scores == best.dev["dev"]
+        assert (scores.examples, scores.cut) == (100, 0)
+
+
+def test_the_folder_loads_in_transformers_with_equal_logits(fine_tuned):
+    out, _ = fine_tuned
+    texts = ["the film is good", "a very awful film .", "dull"]
+    reference, info = AutoModelForSequenceClassification.from_pretrained(out / "model", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert reference.config.id2label == {0: "bad", 1: "good"}
+    inputs = AutoTokenizer.from_pretrained(out / "model")(texts, padding=True, return_tensors="pt")
+    theirs = reference.eval()(**inputs).logits.softmax(dim=1)
+    classifier = SequenceClassifier.load(out, InferenceSettings(**FLOAT32))
+    ours = torch.tensor([list(prediction.probabilities.values()) for prediction in classifier.predict(texts)])
+    torch.testing.assert_close(ours, theirs.detach(), atol=1e-5, rtol=1e-5)
+    assert [prediction.label for prediction in classifier.predict(texts)] == ["good", "bad", "bad"]
+
+
+def test_predictions_keep_the_order_of_the_input(fine_tuned, tmp_path, monkeypatch):
+    monkeypatch.setattr("bertsmith.tasks.prediction._WINDOW", 7)  # several windows
+    texts = [("the " * (1 + 5 * index % 13)) + ("good" if index % 3 else "awful") for index in range(40)]
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(texts) + "\n")
+    rows = predicted(fine_tuned, path)
+    assert [row["line"] for row in rows] == list(range(1, 41))
+    alone = SequenceClassifier.load(fine_tuned[0], InferenceSettings(**FLOAT32))
+    for row, text in zip(rows, texts, strict=True):
+        (expected,) = alone.predict([text])
+        assert row["label"] == expected.label
+        assert row["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+    assert {row["label"] for row in rows} == {"good", "bad"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "lines"),
+    [
+        ("a.jsonl", '{"text": "good"}\n\n{"text": "awful", "more": 1}\n', [1, 3]),
+        ("a.csv", 'text,id\n"very\ngood",1\nawful,2\n', [2, 4]),
+        ("a.tsv", "id\ttext\n1\tgood\n2\tawful\n", [2, 3]),
+        ("a.txt", "good\nawful\n", [1, 2]),
+    ],
+)
+def test_predict_reads_json_tables_and_plain_lines(fine_tuned, tmp_path, name, content, lines):
+    (tmp_path / name).write_text(content)
+    rows = predicted(fine_tuned, tmp_path / name)
+    assert [row["line"] for row in rows] == lines
+    assert [row["label"] for row in rows] == ["good", "bad"]
+    assert all(sum(row["probabilities"].values()) == pytest.approx(1.0) for row in rows)
+
+
+@pytest.mark.parametrize("content", ["good\nawful\n", '{"text": "good"}\n{"text": "awful"}\n'])
+def test_predict_reads_standard_input(fine_tuned, tmp_path, monkeypatch, content):
+    (tmp_path / "input").write_text(content)
+    with (tmp_path / "input").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert [row["label"] for row in predicted(fine_tuned, "-")] == ["good", "bad"]
+
+
+def test_a_row_that_cannot_be_predicted_is_refused_or_skipped(fine_tuned, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "good"}\n{"txt": "awful"}\n{"text": "awful"}\n')
+    with pytest.raises(InputError, match=r"a\.jsonl, line 2: there is no 'text' among 'txt'"):
+        predicted(fine_tuned, path)
+    assert [row["line"] for row in predicted(fine_tuned, path, on_error="skip")] == [1, 3]
+
+
+def test_a_collapsed_run_is_found_early_reported_and_kept(pretrained, reviews, tmp_path, capsys):
+    hopeless = {"training": {"learning_rate": 0.5, "epochs": 2}}
+    result = finetune(configuration(pretrained, tmp_path / "out", reviews, hopeless))
+    (run,) = result.seeds
+    assert result.collapsed == (0,)
+    assert "all 100 dev predictions are" in run.collapse
+    assert run.first_sign_of_collapse < 26  # of 26 steps
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "is not below 0.693, what guessing blindly costs. So far nothing is learnt" in shown
+    assert "seed 0: after epoch 2 all 100 dev predictions are" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_pairs_of_texts_in_csv_and_jsonl_with_a_held_out_dev(pretrained, tmp_path):
+    rows = [(f"the {a}", f"a {b}", "same" if a == b else "other") for a in ("cat", "dog") for b in ("cat", "dog")] * 10
+    train = tmp_path / "train.csv"
+    train.write_text("left,right,verdict\n" + "".join(f"{a},{b},{label}\n" for a, b, label in rows))
+    columns = {"text": "left", "text_pair": "right", "label": "verdict"}
+    config = {"task_data": {"data": None, "train": train, "dev_share": 0.25}, "columns": columns}
+    result = finetune(configuration(pretrained, tmp_path / "out", None, config, {"training": {"epochs": 1}}))
+    parts = json.loads((tmp_path / "out" / "results.json").read_text())["parts"]
+    assert (parts["train"]["examples"], parts["dev"]["examples"]) == (30, 10)
+    assert result.task == "train"
+    (tmp_path / "new.jsonl").write_text('{"left": "the cat", "right": "a dog"}\n')
+    (row,) = predicted((tmp_path / "out", result), tmp_path / "new.jsonl")
+    assert set(row["probabilities"]) == {"other", "same"}
+    (tmp_path / "new.txt").write_text("the cat\ta dog\n")
+    assert predicted((tmp_path / "out", result), tmp_path / "new.txt")[0]["probabilities"] == row["probabilities"]
+    with pytest.raises(InputError, match="takes a pair"):
+        SequenceClassifier.load(tmp_path / "out").predict(["the cat"])
+
+
+def test_a_regression_predicts_a_score(pretrained, tmp_path):
+    words = {"awful": 0.0, "bad": 1.0, "fine": 2.0, "good": 3.0, "great": 4.0}
+    rows = [(f"a {filler} {word}", score) for word, score in words.items() for filler in ("film", "cat", "dog", "very")]
+    data = tmp_path / "data"
+    data.mkdir()
+    for part in ("train", "dev"):
+        (data / f"{part}.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{score}\n" for text, score in rows * 8))
+    config = {"task_data": {"regression": True}, "training": {"epochs": 20}}
+    result = finetune(configuration(pretrained, tmp_path / "out", data, config))
+    assert result.primary.mean > 0.9
+    (tmp_path / "new.txt").write_text("a film awful\na film great\n")
+    low, high = predicted((tmp_path / "out", result), tmp_path / "new.txt")
+    assert set(low) == {"line", "score"}
+    assert low["score"] < high["score"]
+
+
+@pytest.mark.parametrize("initialisation", ["random", "neighbour"])
+def test_the_same_network_untrained_starts_from_weights_of_the_seed(pretrained, reviews, tmp_path, initialisation):
+    config = configuration(pretrained, tmp_path / "out", reviews, {"initialisation": initialisation, "seeds": 2})
+    short = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 1})})
+    first, second = finetune(short).seeds
+    assert first.epochs[0].train_loss != second.epochs[0].train_loss
+    assert (tmp_path / "out" / "model" / "model.safetensors").is_file()
+
+
+def test_a_dry_run_passes_every_stage_and_keeps_nothing(pretrained, reviews, tmp_path, capsys):
+    finetune(configuration(pretrained, tmp_path / "out", reviews, {"dry_run": True, "seeds": 5}))
+    assert not list(tmp_path.iterdir())
+    assert "every stage passed" in capsys.readouterr().err
+
+
+def test_a_named_task_is_learnt_from_its_official_layout(pretrained, tmp_path):
+    folder = tmp_path / "glue" / "CoLA"
+    folder.mkdir(parents=True)
+    for part in ("train", "dev"):
+        rows = [f"x\t{index % 2}\t\t{'good' if index % 2 else 'bad'} film {index}" for index in range(64)]
+        (folder / f"{part}.tsv").write_text("\n".join(rows) + "\n")
+    config = {"task_data": {"task": "CoLA"}, "training": {"epochs": 4, "batch_size": 8}}
+    result = finetune(configuration(pretrained, tmp_path / "out", tmp_path / "glue", config))
+    assert (result.task, result.metric) == ("cola", "matthews")
+    assert result.primary.mean > 0.9
+    (tmp_path / "test.tsv").write_text("index\tsentence\n0\tgood film\n")
+    assert predicted((tmp_path / "out", result), tmp_path / "test.tsv")[0]["label"] == "1"
+    with pytest.raises(MismatchedArtefact, match="predicts 0, 1; the task rte asks for entailment, not_entailment"):
+        evaluate(EvaluateConfig(model=tmp_path / "out", data=folder, task="rte"))
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        ({"task_data": {"data": None}}, ConfigurationError, "Say what to learn from: --data FOLDER"),
+        ({"task_data": {"task": "sst-2"}}, InputError, "train.tsv has no column 'sentence'"),
+        ({"task_data": {"task": "mrpc", "regression": True}}, ConfigurationError, "mrpc is a classification"),
+        ({"task_data": {"regression": True}}, InputError, "the score '"),
+        ({"columns": {"label": "stars"}}, InputError, "has no column 'stars'. It has 'text', 'label'"),
+        ({"training": {"max_seq_length": 65}}, ConfigurationError, "--max-seq-length 65 is more than the 64 positions"),
+        ({"model": "nowhere"}, ArtefactError, "There is no model at nowhere"),
+        ({"task_data": {"dev": "nowhere.tsv"}}, InputError, "The dev file nowhere.tsv is not there"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_paragraph_and_leaves_nothing(
+    pretrained, reviews, tmp_path, layer, error, message
+):
+    with pytest.raises(error) as refusal:
+        finetune(configuration(pretrained, tmp_path / "out", reviews, layer))
+    assert message in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(fine_tuned, pretrained, reviews):
+    with pytest.raises(ArtefactExists):
+        finetune(configuration(pretrained, fine_tuned[0], reviews))
+
+
+def test_a_pretrained_model_is_not_a_classifier(pretrained, reviews):
+    with pytest.raises(ArtefactError, match=r"is not a fine-tuned model: it has no task\.json"):
+        evaluate(EvaluateConfig(model=pretrained, data=reviews))
