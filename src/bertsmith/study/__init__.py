@@ -1,0 +1,1 @@
+"""Runnable demonstrations and their reports."""

@@ -1,0 +1,253 @@
+"""The verb `quickstart`: the whole chain on text that every Python ships, in five minutes on two cores.
+
+docstrings -> vocabulary -> token store -> a small BERT -> fine-tuned on a task, beside the same network untrained
+"""
+
+import datetime
+import platform
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from bertsmith.batches.pretraining import held_out_batches
+from bertsmith.core.artefact import require_free
+from bertsmith.core.configuration import Settings
+from bertsmith.core.console import console
+from bertsmith.core.randomness import generator
+from bertsmith.model.configuration import BertConfig
+from bertsmith.model.folder import load_config
+from bertsmith.study.comparison import Comparison
+from bertsmith.study.documentation_data import QuickstartData, write_quickstart_data
+from bertsmith.study.report import FilledMask, Findings, Pretraining, TaskTrial, render
+from bertsmith.study.stages import StageLog
+from bertsmith.study.word_order import word_count_accuracy
+from bertsmith.tasks.filling import FillConfig, fill
+from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+from bertsmith.tasks.finetuning_result import FinetuneResult
+from bertsmith.text.preparation import PrepareConfig, prepare
+from bertsmith.text.token_store import TokenStore
+from bertsmith.text.tokenizer import MASK
+from bertsmith.text.vocabulary import VocabConfig, vocab
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.evaluation import unigram_loss
+from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.pretraining import PretrainResult, pretrain
+
+VOCABULARY_SIZE = 8_192
+FILLED_SENTENCES = 6
+REPORT = "report.html"
+_EVALUATION_BATCH = 32
+
+NEXT_COMMANDS = """\
+bertsmith vocab    my-text/*.txt --out vocabulary
+bertsmith prepare  my-text/*.txt --vocab vocabulary --out store
+bertsmith pretrain store --recipe mini --initialisation neighbour --hours 1 --out run
+bertsmith fill     run "What belongs [MASK]?"
+bertsmith finetune run --train labelled.csv --text text --label label --out classifier
+bertsmith predict  classifier new.txt"""
+
+
+class QuickstartConfig(Settings):
+    """Run the whole chain on text that Python ships."""
+
+    out: Path = Field(Path("quickstart"), description="new folder for everything that is made, the report among it")
+    minutes: float = Field(2.0, gt=0, description="minutes of pre-training; all the rest takes about two more")
+    seeds: int = Field(3, ge=1, description="fine-tuning runs from each of the two starts")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    dry_run: bool = Field(False, description="pass every stage with as little as possible, keep nothing")
+
+
+def quickstart(config: QuickstartConfig) -> Path:
+    """Run the chain; returns the report, an HTML page."""
+    require_free(config.out)
+    if config.dry_run:
+        return _rehearse(config)
+    out, log = config.out, StageLog(total=7)
+
+    with log.stage("Collect what Python ships with") as made:
+        data = write_quickstart_data(out / "data", config.seed)
+        made(_describe_text(data))
+
+    with log.stage("Learn a vocabulary") as made:
+        vocabulary = vocab(VocabConfig(inputs=(str(data.text),), size=VOCABULARY_SIZE, out=out / "vocabulary"))
+        made(f"{VOCABULARY_SIZE:,} pieces of words")
+
+    with log.stage("Prepare the text") as made:
+        store_folder = prepare(PrepareConfig(inputs=(str(data.text),), vocab=vocabulary, out=out / "store"))
+        store = TokenStore.open(store_folder)
+        made(f"{store.train.num_tokens:,} tokens in {store.train.num_sentences:,} sentences")
+
+    with log.stage("Pre-train") as made:
+        settings = pretraining_settings(config, store_folder)
+        pretrained = pretrain(settings)
+        network = load_config(pretrained.model)
+        made(f"{_describe(network)}: {pretrained.steps:,} steps, {pretrained.tokens:,} tokens")
+
+    with log.stage("Fine-tune, with and without pre-training") as made:
+        with_it = finetune(finetuning_settings(config, pretrained.model, data, out / "finetuned"))
+        without = finetune(finetuning_settings(config, pretrained.model, data, out / "untrained", "random"))
+        comparison = Comparison(accuracies(with_it), accuracies(without), len(data.dev))
+        made(f"{comparison.outcome.value}. {comparison.in_words()}")
+
+    with log.stage("Fill in hidden words") as made:
+        fills = fill_hidden_words(pretrained.model, store, data.unread_sentences, config.seed)
+        right = sum(filled.hidden_word == filled.guesses[0][0] for filled in fills)
+        made(f"{right} of {len(fills)} right at the first guess")
+
+    with log.stage("Write the report") as made:
+        report = out / REPORT
+        findings = Findings(
+            made_at=datetime.date.today().isoformat(),
+            machine=_machine(),
+            seconds=log.seconds,
+            pretraining=describe_pretraining(settings, store, network, pretrained),
+            trial=_trial(data, comparison),
+            fills=fills,
+            stages=log.stages,
+            next_commands=NEXT_COMMANDS,
+        )
+        report.write_text(render(findings), encoding="utf-8")
+        made(f"{report}: open it in a browser")
+    return report
+
+
+def pretraining_settings(config: QuickstartConfig, store: Path) -> PretrainConfig:
+    """The recipe `quickstart`, for as long as was asked."""
+    return PretrainConfig.from_layers(
+        {
+            "recipe": "quickstart",
+            "store": store,
+            "out": config.out / "run",
+            "seed": config.seed,
+            "training": {"hours": config.minutes / 60},
+        }
+    )
+
+
+def finetuning_settings(
+    config: QuickstartConfig, model: Path, data: QuickstartData, out: Path, initialisation: str = "pretrained"
+) -> FinetuneConfig:
+    """The same for both starts: what differs is the initial weights."""
+    return FinetuneConfig.from_layers(
+        {
+            "model": model,
+            "out": out,
+            "seed": config.seed,
+            "seeds": config.seeds,
+            "initialisation": initialisation,
+            "examples": {"train": data.train_file, "dev": data.dev_file},
+            "training": {"learning_rate": 3e-4, "epochs": 5, "batch_size": 16, "max_seq_length": 64},
+        }
+    )
+
+
+def accuracies(result: FinetuneResult) -> list[float]:
+    """Dev accuracy of each seed."""
+    return [run.dev["dev"]["accuracy"] for run in result.seeds]
+
+
+def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed: int) -> list[FilledMask]:
+    """Hide a word in sentences drawn by lot, and let the model guess. Drawn are words that are one piece each."""
+    rng = generator(seed, "quickstart/hidden words")
+    words = set(store.tokenizer.pieces)
+    hidden: list[tuple[str, str]] = []
+    for index in rng.permutation(len(pool)):
+        tokens = pool[index].split(" ")
+        places = [place for place in range(1, len(tokens) - 1) if tokens[place].isalpha() and tokens[place] in words]
+        if not places or len(tokens) > 16:
+            continue
+        place = int(rng.choice(places))
+        hidden.append((" ".join([*tokens[:place], MASK, *tokens[place + 1 :]]), tokens[place]))
+        if len(hidden) == FILLED_SENTENCES:
+            break
+    filled = fill(FillConfig(model=model, texts=tuple(text for text, _ in hidden), top=3))
+    return [
+        FilledMask(text, word, [(candidate.piece, candidate.probability) for candidate in result.masks[0]])
+        for (text, word), result in zip(hidden, filled.texts, strict=True)
+    ]
+
+
+def describe_pretraining(
+    settings: PretrainConfig, store: TokenStore, network: BertConfig, result: PretrainResult
+) -> Pretraining:
+    """The run's curves and scores, and the floor that they are compared with."""
+    assert result.held_out is not None  # the text has thousands of documents, so some are held out
+    held_out = held_out_batches(
+        store,
+        store.tokenizer,
+        settings.data,
+        max_sequences=settings.runtime.evaluation_sequences,
+        batch_size=_EVALUATION_BATCH,
+    )
+    training, scored = curves_over_minutes(settings.out)
+    return Pretraining(
+        network=_describe(network),
+        training=training,
+        held_out=scored,
+        unigram_loss=unigram_loss(held_out, store.token_counts),
+        mlm_loss=result.held_out.mlm_loss,
+        mlm_accuracy=result.held_out.mlm_accuracy,
+        nsp_accuracy=result.held_out.nsp_accuracy,
+    )
+
+
+def curves_over_minutes(run: Path) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Training and held-out masked-LM loss of a run, each over minutes of training.
+
+    The records of held-out scores know their step; the time of the training record before is theirs.
+    """
+    training: list[tuple[float, float]] = []
+    held_out: list[tuple[float, float]] = []
+    minutes = 0.0
+    for record in read_metrics(run):
+        if "train" in record:
+            minutes = record["train"]["elapsed_seconds"] / 60
+            training.append((minutes, record["train"]["mlm_loss"]))
+        elif "held_out" in record:
+            held_out.append((minutes, record["held_out"]["mlm_loss"]))
+    return training, held_out
+
+
+def _rehearse(config: QuickstartConfig) -> Path:
+    """Pass every stage with seconds of training, in a folder that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
+        short = {"out": Path(folder) / "quickstart", "minutes": 0.05, "seeds": 1, "dry_run": False}
+        quickstart(config.model_copy(update=short))
+    console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
+    return config.out / REPORT
+
+
+def _trial(data: QuickstartData, comparison: Comparison) -> TaskTrial:
+    return TaskTrial(
+        title="proofreading",
+        description=(
+            "Did somebody swap two neighbouring words of this sentence? Counting words does not tell: both kinds of "
+            "sentences have the same words. One has to know how such sentences go, and that is what reading teaches."
+        ),
+        examples=[(example.text, example.label) for example in data.dev[:4]],
+        train_examples=len(data.train),
+        guessing=0.5,
+        word_counts=word_count_accuracy(data.train, data.dev),
+        comparison=comparison,
+    )
+
+
+def _describe_text(data: QuickstartData) -> str:
+    counts = data.counts
+    return (
+        f"{counts.characters / 1e6:.1f} MB of prose, {counts.words:,} words, from {counts.docstrings:,} docstrings of "
+        f"{', '.join(data.libraries)}; {counts.repeated_paragraphs:,} repeated paragraphs left out."
+    )
+
+
+def _describe(network: BertConfig) -> str:
+    return f"{network.num_hidden_layers} layers, {network.hidden_size} wide"
+
+
+def _machine() -> str:
+    versions = f"Python {platform.python_version()}, torch {metadata.version('torch')}"
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}."
