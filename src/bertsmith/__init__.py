@@ -1,1 +1,95 @@
-"""bertsmith: train your own BERT from your own text."""
+"""bertsmith: train your own BERT from your own text.
+
+Every verb of the command line is a function of the same name that takes one settings class:
+
+    from bertsmith import PretrainConfig, pretrain
+    settings = {"recipe": "mini", "store": "store", "out": "run", "training": {"hours": 1}}
+    result = pretrain(PretrainConfig.from_layers(settings))
+
+Names are imported when they are first used, so `import bertsmith` is quick and loads no torch.
+"""
+
+import importlib
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bertsmith.batches.flat_batch import FlatBatch
+    from bertsmith.core.errors import BertsmithError
+    from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
+    from bertsmith.model.configuration import BertConfig
+    from bertsmith.model.folder import load_model, save_model
+    from bertsmith.study.quickstart import QuickstartConfig, quickstart
+    from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
+    from bertsmith.tasks.filling import FillConfig, fill
+    from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+    from bertsmith.tasks.prediction import PredictConfig, predict
+    from bertsmith.text.preparation import PrepareConfig, prepare
+    from bertsmith.text.token_store import TokenStore
+    from bertsmith.text.tokenizer import Tokenizer
+    from bertsmith.text.vocabulary import VocabConfig, vocab
+    from bertsmith.training.configuration import PretrainConfig
+    from bertsmith.training.pretraining import pretrain, resume_pretraining
+
+__all__ = [
+    "Bert",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForPreTraining",
+    "BertForSequenceClassification",
+    "BertsmithError",
+    "EvaluateConfig",
+    "FillConfig",
+    "FinetuneConfig",
+    "FlatBatch",
+    "PredictConfig",
+    "PrepareConfig",
+    "PretrainConfig",
+    "QuickstartConfig",
+    "TokenStore",
+    "Tokenizer",
+    "VocabConfig",
+    "evaluate",
+    "fill",
+    "finetune",
+    "load_model",
+    "predict",
+    "prepare",
+    "pretrain",
+    "quickstart",
+    "resume_pretraining",
+    "save_model",
+    "vocab",
+]
+
+__version__ = metadata.version("bertsmith")
+
+_HOMES = {
+    "bertsmith.batches.flat_batch": ("FlatBatch",),
+    "bertsmith.core.errors": ("BertsmithError",),
+    "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"),
+    "bertsmith.model.configuration": ("BertConfig",),
+    "bertsmith.model.folder": ("load_model", "save_model"),
+    "bertsmith.study.quickstart": ("QuickstartConfig", "quickstart"),
+    "bertsmith.tasks.evaluation": ("EvaluateConfig", "evaluate"),
+    "bertsmith.tasks.filling": ("FillConfig", "fill"),
+    "bertsmith.tasks.finetuning": ("FinetuneConfig", "finetune"),
+    "bertsmith.tasks.prediction": ("PredictConfig", "predict"),
+    "bertsmith.text.preparation": ("PrepareConfig", "prepare"),
+    "bertsmith.text.token_store": ("TokenStore",),
+    "bertsmith.text.tokenizer": ("Tokenizer",),
+    "bertsmith.text.vocabulary": ("VocabConfig", "vocab"),
+    "bertsmith.training.configuration": ("PretrainConfig",),
+    "bertsmith.training.pretraining": ("pretrain", "resume_pretraining"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'bertsmith' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -19,7 +19,7 @@ from bertsmith.training.checkpoint import list_checkpoints
 from bertsmith.training.loop import training_steps
 from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.metrics_log import read_metrics
-from bertsmith.training.pretraining import pretrain, resume_pretraining
+from bertsmith.training.pretraining import pretrain
 from bertsmith.training.run import read_run, start_run
 from bertsmith.training.starting_point import load_starting_point
 

@@ -1,0 +1,171 @@
+"""The pages say what the code does: flags, recipes, formats, public names and links are held to it."""
+
+import hashlib
+import importlib.util
+import json
+import re
+import struct
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import bertsmith
+from bertsmith.batches.pretraining import Cursor
+from bertsmith.cli import COMMANDS
+from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
+from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
+from bertsmith.text.token_store_writer import TokenStoreWriter
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.checkpoint import TrainingState
+from bertsmith.training.loop import Position
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def generate():
+    specification = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def section(page: str, heading: str) -> str:
+    """The text of one section of a page of docs/."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,2}} |\Z)", text, re.DOTALL | re.MULTILINE)[2]
+
+
+def first_cells(text: str) -> list[list[str]]:
+    """The names in backticks in the first column of every table row."""
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    return [names for row in rows if (names := re.findall(r"`([^`]+)`", row))]
+
+
+@pytest.mark.parametrize("page", ["commands.md", "recipes.md"])
+def test_the_tables_are_those_of_the_code(page, generate):
+    assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
+
+
+def test_every_command_has_its_place_on_the_page(generate):
+    assert generate.blocks("commands.md") == list(COMMANDS)
+
+
+def test_the_index_lists_exactly_the_public_names():
+    listed = [name for names in first_cells(section("index.md", "In Python")) for name in names]
+    assert sorted(listed) == bertsmith.__all__
+
+
+def test_the_manifest_of_the_page_is_a_manifest(tmp_path):
+    example = re.search(r"```json\n(.*?)```", section("formats.md", "manifest.json"), re.DOTALL)[1]
+    (tmp_path / MANIFEST).write_text(example, encoding="ascii")
+    (tmp_path / "words.txt").write_bytes(b"abc")
+    assert verify_artefact(tmp_path, "vocabulary").configuration == {"size": 3}
+
+
+def test_the_manifest_table_lists_exactly_its_keys(tmp_path):
+    with stage_artefact(tmp_path / "a", kind="vocabulary", command="vocab", configuration={}):
+        pass
+    entries = json.loads((tmp_path / "a" / MANIFEST).read_bytes())
+    table = section("formats.md", "manifest.json").partition("For example")[0]
+    assert [names[0] for names in first_cells(table)] == sorted(entries, key=[n[0] for n in first_cells(table)].index)
+
+
+def test_fingerprint_and_checksum_are_what_the_page_says(tmp_path):
+    with stage_artefact(tmp_path / "a", kind="vocabulary", command="vocab", configuration={}) as staging:
+        (staging.folder / "words.txt").write_bytes(b"abc")
+    entries = json.loads((tmp_path / "a" / MANIFEST).read_bytes())
+
+    def canonical_sha256(keys: set[str]) -> str:
+        content = {key: entries[key] for key in keys}
+        return hashlib.sha256((json.dumps(content, indent=2, sort_keys=True) + "\n").encode("ascii")).hexdigest()
+
+    assert entries["fingerprint"] == canonical_sha256({"files", "format_version", "kind"})
+    assert entries["checksum"] == canonical_sha256(set(entries) - {"checksum"})
+    assert read_manifest(tmp_path / "a", "vocabulary").fingerprint == entries["fingerprint"]
+
+
+def test_every_kind_of_artefact_that_the_code_makes_is_on_the_page():
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    literal = set(re.findall(r'stage_artefact\([^)]*?kind="(\w+)"', sources))
+    named = set(re.findall(r'^(?:KIND|CHECKPOINT)\w* = "(\w+)"', sources, re.MULTILINE))
+    row = next(line for line in section("formats.md", "manifest.json").splitlines() if line.startswith("| `kind`"))
+    assert literal | named == set(re.findall(r"`(\w+)`", row)) - {"kind"}
+
+
+def test_the_arrow_schemas_are_those_of_the_page():
+    store = section("formats.md", "Token store")
+    columns = {names[0]: line.split("|")[2].strip(" `") for line in store.splitlines() if line.startswith("| `")
+               for names in [re.findall(r"`([^`]+)`", line.split("|")[1])]}  # fmt: skip
+    for field in INDEX_SCHEMA:
+        assert columns[field.name] == str(field.type), field.name
+    assert "`count: int64`" in store
+    assert [(field.name, str(field.type)) for field in COUNTS_SCHEMA] == [("count", "int64")]
+    assert columns["continues"] == str(block_schema(100).field("continues").type)
+    for size, token in ((1 << 16, pa.uint16()), ((1 << 16) + 1, pa.uint32())):
+        assert block_schema(size).field("sentences").type == pa.list_(
+            pa.field("sentence", pa.list_(pa.field("token", token, nullable=False)), nullable=False)
+        )
+
+
+def test_the_token_ids_of_a_block_are_one_run_of_bytes(tmp_path):
+    tokenizer = Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdef"])
+    writer = TokenStoreWriter(tmp_path, tokenizer, held_out=0.0)
+    writer.append_document(np.array([5, 6, 7]), np.array([2, 1]))
+    writer.append_document(np.array([8, 9, 10]), np.array([3]))
+    writer.close()
+    content = (tmp_path / "train-00000.arrow").read_bytes()
+    assert content.startswith(b"ARROW1\0\0")
+    assert content.endswith(b"ARROW1")
+    runs = [
+        struct.pack("<3i", 0, 2, 3),  # rows into sentences
+        struct.pack("<4i", 0, 2, 3, 6),  # sentences into tokens
+        struct.pack("<6H", 5, 6, 7, 8, 9, 10),  # tokens
+    ]
+    places = [content.index(run) for run in runs]
+    assert places == sorted(places)
+
+
+def test_the_tokenizer_files_are_those_of_the_page(tmp_path):
+    Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]).save(tmp_path)
+    listed = [names[0] for names in first_cells(section("formats.md", "Tokenizer files"))]
+    assert {path.name for path in tmp_path.iterdir()} <= set(listed)
+    configuration = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    text = section("formats.md", "Tokenizer files")
+    for key in configuration:
+        assert f"`{key}`" in text, key
+
+
+def test_the_state_of_the_page_is_a_state():
+    example = re.search(r"```json\n(.*?)```", section("formats.md", "Checkpoint"), re.DOTALL)[1]
+    state = TrainingState.from_json(example)
+    assert state == TrainingState(Position(Cursor(0, 0, 2, 4096), 128, 61.5), 524288)
+    assert json.loads(state.to_json()) == asdict(state) == json.loads(example)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_to_files_and_headings_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name) if name else page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor in anchors, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_files_and_modules_that_a_page_names_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    for path in re.findall(r"`((?:src|tests|docs|benchmarks)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
+    for module in re.findall(r"`(bertsmith(?:\.\w+)+)`", text):
+        parts = module.split(".")
+        candidates = [ROOT / "src" / Path(*parts[:end]) for end in range(len(parts), 1, -1)]
+        assert any(path.is_dir() or path.with_suffix(".py").exists() for path in candidates), module

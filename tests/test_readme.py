@@ -1,0 +1,76 @@
+"""The README's commands run, in the order in which they stand, on a small corpus; its Python examples too."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from bertsmith.cli import main
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+
+# What makes a command of minutes or hours one of seconds. The rest of each line runs as it stands.
+SHORTER = {
+    "--size 30522": "--size 300 --min-frequency 1",
+    "--hours 2": "--steps 2 --size tiny --batch-size 8 --precision float32",
+    "--seeds 5": "--seeds 2 --epochs 1",
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def write_corpus(folder: Path) -> None:
+    """Forty documents of a few sentences about weather, and reviews with two verdicts."""
+    (folder / "corpus").mkdir()
+    for number in range(40):
+        sentences = [
+            f"On day {number} of the journey the {sky} sky brought {what}."
+            for sky, what in (("grey", "rain"), ("clear", "a cold wind"), ("low", "snow"), ("blue", "no cloud at all"))
+        ]
+        (folder / "corpus" / f"{number:02}.txt").write_text(" ".join([*sentences, "We walked on."]), encoding="utf-8")
+    rows = ["a clear day,good" if number % 2 else "a grey day,bad" for number in range(60)]
+    (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    (folder / "new-reviews.txt").write_text("a blue day\nno cloud\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("readme")
+    write_corpus(path)
+    return path
+
+
+@pytest.mark.timeout(300)
+def test_the_commands_and_the_python_of_the_readme_run(folder, monkeypatch, capfd):
+    monkeypatch.chdir(folder)
+    commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("bertsmith ")]
+    assert [command.split()[1] for command in commands] == [
+        "vocab", "prepare", "pretrain", "fill", "finetune", "evaluate", "predict",
+    ]  # fmt: skip
+    for command in commands:
+        quick = re.sub("|".join(SHORTER), lambda words: SHORTER[words[0]], command)
+        assert main(shlex.split(quick)[1:]) == 0, f"{quick}\n{capfd.readouterr().err}"
+    ours, theirs = blocks("python")
+    names: dict[str, object] = {}
+    exec(compile(ours, str(README), "exec"), names)
+    assert names["states"].shape == (len(names["ids"]), 128)
+    exec(compile(theirs, str(README), "exec"), names)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_make_targets_that_a_page_names_exist(page):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE))
+    assert named
+    assert named <= targets
+
+
+def test_the_python_versions_of_the_readme_are_those_of_the_project():
+    assert "Python 3.11 to 3.13" in README.read_text(encoding="utf-8")
+    assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert sys.version_info >= (3, 11)
