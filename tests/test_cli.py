@@ -11,6 +11,7 @@ from typing import Literal
 
 import pytest
 from pydantic import Field
+from rich.table import Table
 
 from bertsmith.cli import COMMANDS as REAL_COMMANDS
 from bertsmith.cli import Command, main, settings_class_of
@@ -64,6 +65,21 @@ def melt(config: ForgeConfig) -> Path:
     return config.out
 
 
+def draw(config: ForgeConfig) -> "Drawing":
+    """Return something that draws itself."""
+    return Drawing(config.inputs[0])
+
+
+@dataclass(frozen=True)
+class Drawing:
+    text: str
+
+    def __rich__(self) -> Table:
+        table = Table("text")
+        table.add_row(self.text)
+        return table
+
+
 def pour(config: ForgeConfig) -> Iterator[dict[str, str]]:
     """Return results one by one."""
     return ({"poured": name} for name in config.inputs)
@@ -78,6 +94,7 @@ COMMANDS = {
         resume=f"{__name__}:go_on",
     ),
     "melt": Command(verb=f"{__name__}:melt", summary="Melt.", positional=("inputs",), examples=()),
+    "draw": Command(verb=f"{__name__}:draw", summary="Draw.", positional=("inputs",), examples=()),
     "pour": Command(verb=f"{__name__}:pour", summary="Pour.", positional=("inputs",), examples=()),
     "ghost": Command(verb="no.such.module:verb", summary="Never imported unless it is named.", examples=()),
 }
@@ -181,6 +198,10 @@ def test_debug_shows_the_traceback(capsys):
 def test_a_folder_is_printed_as_a_path_and_with_json_as_json(capsys):
     assert run(capsys, "melt", "iron", "--out", "a b")[1] == "a b\n"
     assert run(capsys, "melt", "iron", "--out", "a b", "--json")[1] == '"a b"\n'
+
+
+def test_square_brackets_of_a_text_are_not_taken_for_colours(capsys):
+    assert "[/sword] of [red]iron[MASK]" in run(capsys, "draw", "[/sword] of [red]iron[MASK]", "--out", "x")[1]
 
 
 def test_a_stream_of_results_is_printed_a_line_each(capsys):

@@ -16,6 +16,7 @@ import bertsmith
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.cli import COMMANDS
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
+from bertsmith.core.errors import DamagedArtefact
 from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
@@ -138,6 +139,17 @@ def test_the_tokenizer_files_are_those_of_the_page(tmp_path):
     text = section("formats.md", "Tokenizer files")
     for key in configuration:
         assert f"`{key}`" in text, key
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
+def test_a_changed_tokenizer_file_of_an_artefact_is_refused(tmp_path, name):
+    with stage_artefact(tmp_path / "a", kind="vocabulary", command="vocab", configuration={}) as staging:
+        Tokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a"]).save(staging.folder)
+    Tokenizer.load(tmp_path / "a")
+    with (tmp_path / "a" / name).open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(DamagedArtefact, match=name):
+        Tokenizer.load(tmp_path / "a")
 
 
 def test_the_state_of_the_page_is_a_state():

@@ -132,11 +132,11 @@ def command_function(name: str, command: Command) -> Callable[..., object]:
         typed: dict[str, Any] = dict(zip(command.positional, values, strict=False)) | named
         file, resumed = typed.get("config"), typed.get("resume")
         changes = nested(flags, typed)
-        if resumed is None:
+        if command.resume is None or resumed is None:
             return _load(command.verb)(settings_class.from_layers(read_toml(file) if file else {}, changes))
         if file is not None:
             raise ConfigurationError(f"A run goes on with its own settings, those of {resumed}. Leave --config out.")
-        return _load(command.resume or command.verb)(resumed, changes)
+        return _load(command.resume)(resumed, changes)
 
     run.__name__ = name
     run.__doc__ = command.summary
@@ -166,10 +166,11 @@ def main(tokens: Sequence[str] | None = None, commands: Mapping[str, Command] = 
 
 
 def _app(commands: Mapping[str, Command], tokens: Sequence[str]) -> App:
-    """List every command; look into those that the tokens name and no others."""
+    """List every command; look into the one that the tokens name and no other."""
     app = App(name="bertsmith", help="Train your own BERT from your own text.", version=metadata.version("bertsmith"))
+    named = next((token for token in tokens if not token.startswith("-")), None)
     for place, (name, command) in enumerate(commands.items()):
-        if name not in tokens:
+        if name != named:
             app.command(_not_asked_for, name=name, help=command.summary, sort_key=place)
             continue
         needed = usage(list(flags_of(settings_class_of(command))), command.positional)
@@ -197,7 +198,7 @@ def _print_result(result: object, as_json: bool) -> None:
     elif isinstance(result, Path) and not as_json:
         sys.stdout.write(f"{result}\n")
     elif hasattr(result, "__rich__") and not as_json:
-        Console(highlight=False).print(result)
+        Console(highlight=False, markup=False).print(result)
     elif result is not None:
         sys.stdout.write(to_json(result, indent=2).decode() + "\n")
 

@@ -141,4 +141,4 @@ def test_no_text_becomes_markup_or_a_template():
     )
     html = render(findings)
     assert "<script" not in html
-    assert visible(findings).count(HOSTILE) == 13
+    assert visible(findings).count(HOSTILE) == 14

@@ -11,6 +11,7 @@ from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_names import to_hugging_face
 from bertsmith.tasks.classification import SentenceObjective
+from bertsmith.tasks.collapse import BlindGuess
 from bertsmith.tasks.encoding import TaskBatches, TaskCursor, encode_examples
 from bertsmith.tasks.examples import Example
 from bertsmith.tasks.sequence_classifier import classifier_labels
@@ -65,7 +66,9 @@ def closely(ours, theirs):
 def test_a_fine_tuning_step_equals_transformers(kind, micro_batch_size, tokenizer, tiny_config, tmp_path):
     task = TASKS[kind]
     model, reference = model_and_reference(task, tokenizer, tiny_config, tmp_path / "model")
-    batches = TaskBatches(encode_examples(random_examples(task), task, tokenizer, 24), batch_size=12, seed=0)
+    encoded = encode_examples(random_examples(task), task, tokenizer, 24)
+    guess = BlindGuess(encoded.labels, is_regression=task.is_regression)
+    batches = TaskBatches(encoded, batch_size=12, seed=0)
     batch, _ = batches.batch(TaskCursor())
 
     reference.eval()  # no dropout to begin with; gradients flow
@@ -73,7 +76,7 @@ def test_a_fine_tuning_step_equals_transformers(kind, micro_batch_size, tokenize
     theirs.loss.backward()
     closely(model(batch.inputs).detach(), theirs.logits.detach())
 
-    (loss, _) = SentenceObjective(model)(batch, batch)
+    (loss, _) = SentenceObjective(model, guess)(batch, batch)
     closely(loss.detach(), theirs.loss.detach())
     loss.backward()
     gradients = to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
@@ -90,7 +93,7 @@ def test_a_fine_tuning_step_equals_transformers(kind, micro_batch_size, tokenize
     adamw.step()
     optimiser = Optimiser(model, SETTINGS, torch.float32)
     (step,) = training_steps(
-        SentenceObjective(model),
+        SentenceObjective(model, guess),
         batches,
         optimiser,
         duration=Duration(steps=1),

@@ -1,19 +1,21 @@
 """What counts as learning nothing."""
 
-import math
-
 import numpy as np
 import pytest
+import torch
+from scipy import stats
 
-from bertsmith.tasks.collapse import CollapseWatch, are_constant, chance_loss
+from bertsmith.tasks.collapse import BlindGuess, CollapseWatch, are_constant, is_no_better_than_blind
 
 
-def test_the_chance_level_is_the_entropy_of_the_labels_or_the_variance_of_the_scores():
-    assert chance_loss(np.array([0, 1, 0, 1]), is_regression=False) == pytest.approx(math.log(2))
-    assert chance_loss(np.array([0, 0, 0, 1]), is_regression=False) == pytest.approx(
-        -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    )
-    assert chance_loss(np.array([1.0, 3.0]), is_regression=True) == pytest.approx(1.0)
+def test_blind_guessing_costs_the_entropy_of_the_labels_or_the_variance_of_the_scores():
+    for labels in ([0, 1, 0, 1], [0, 0, 0, 1], [2, 0, 2, 2, 1, 1]):
+        shares = np.bincount(labels) / len(labels)
+        guess = BlindGuess(np.array(labels), is_regression=False)
+        assert guess.loss_sum(torch.tensor(labels)).item() / len(labels) == pytest.approx(stats.entropy(shares))
+    scores = np.array([1.0, 3.0, 2.5], dtype=np.float32)
+    guess = BlindGuess(scores, is_regression=True)
+    assert guess.loss_sum(torch.from_numpy(scores)).item() / 3 == pytest.approx(scores.var())
 
 
 @pytest.mark.parametrize(
@@ -30,10 +32,23 @@ def test_predictions_are_constant_if_the_labels_are_not(predictions, labels, is_
     assert are_constant(np.array(predictions), np.array(labels), is_regression=is_regression) is constant
 
 
-def first_sign(losses, chance=0.7):
-    watch = CollapseWatch(seed=0, chance=chance)
+@pytest.mark.parametrize(
+    ("predictions", "labels", "is_regression", "blind"),
+    [
+        ([1, 0, 1, 1], [1, 1, 1, 0], False, True),  # 2 of 4 right; always 1 gets 3
+        ([1, 1, 1, 0], [1, 1, 1, 0], False, False),
+        ([1.0, 2.0, 2.0, 1.0], [0.0, 1.0, 2.0, 3.0], True, True),
+        ([0.1, 0.2, 0.3, 0.3], [0.0, 1.0, 2.0, 3.0], True, False),  # far off, and in the right order
+    ],
+)
+def test_predictions_are_compared_with_those_of_someone_who_does_not_read(predictions, labels, is_regression, blind):
+    assert is_no_better_than_blind(np.array(predictions), np.array(labels), is_regression=is_regression) is blind
+
+
+def first_sign(losses, blind_loss=0.7):
+    watch = CollapseWatch(seed=0)
     for done, loss in enumerate(losses, start=1):
-        watch.after_step(done, done / len(losses), loss, 8)
+        watch.after_step(done, done / len(losses), loss, blind_loss, 8)
     return watch.first_sign
 
 
@@ -47,5 +62,5 @@ def test_each_tenth_from_the_third_on_is_judged_by_its_mean_loss():
 def test_the_first_sign_is_said_once(capsys):
     first_sign([0.71] * 100)
     shown = " ".join(capsys.readouterr().err.split())
-    assert shown.count("So far nothing is learnt") == 1
+    assert shown.count("no better than guessing") == 1
     assert "seed 0, step 30: the training loss, 0.710, is not below 0.700, what guessing blindly costs" in shown

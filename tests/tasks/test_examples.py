@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertsmith.core.errors import ArtefactError, InputError
+from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
 from bertsmith.tasks.examples import Example, Examples, any_label, hold_out, infer_labels, label_parser, read_examples
 from bertsmith.tasks.glue import GLUE
 from bertsmith.tasks.task import Columns, SentenceTask
+from bertsmith.tasks.task_data import ColumnSettings
 
 TEXT = Columns("text", label="label")
 
@@ -99,6 +100,15 @@ def test_held_out_rows_are_a_share_disjoint_and_a_function_of_the_seed(total, sh
     assert sorted([*train.rows, *dev.rows], key=lambda row: row.line) == list(examples.rows)
     assert len(dev.rows) == max(1, round(share * total))
     assert hold_out(examples, share, seed) == (train, dev)
+
+
+def test_columns_that_are_given_replace_the_tasks():
+    given = ColumnSettings(text="review", label="stars")
+    assert given.over(Columns("text", None, "label")) == Columns("review", None, "stars")
+    assert ColumnSettings(text="review").over(GLUE["cola"].columns) == Columns("review", None, "label")
+    assert ColumnSettings().over(GLUE["cola"].columns) == GLUE["cola"].columns
+    with pytest.raises(ConfigurationError, match="files name no columns, so --text must be given"):
+        ColumnSettings(label="stars").over(GLUE["cola"].columns)
 
 
 def test_a_task_description_survives_its_file(tmp_path):

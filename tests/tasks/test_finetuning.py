@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from bertsmith.cli import main
 from bertsmith.core.artefact import verify_artefact
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ArtefactError, ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
@@ -158,8 +159,8 @@ def test_a_collapsed_run_is_found_early_reported_and_kept(pretrained, reviews, t
     assert "all 100 dev predictions are" in run.collapse
     assert run.first_sign_of_collapse < 26  # of 26 steps
     shown = " ".join(capsys.readouterr().err.split())
-    assert "is not below 0.693, what guessing blindly costs. So far nothing is learnt" in shown
-    assert "seed 0: after epoch 2 all 100 dev predictions are" in (tmp_path / "out" / "README.md").read_text()
+    assert "So far it is no better than guessing" in shown
+    assert "seed 0: all 100 dev predictions are" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_pairs_of_texts_in_csv_and_jsonl_with_a_held_out_dev(pretrained, tmp_path):
@@ -258,3 +259,33 @@ def test_nothing_is_overwritten(fine_tuned, pretrained, reviews):
 def test_a_pretrained_model_is_not_a_classifier(pretrained, reviews):
     with pytest.raises(ArtefactError, match=r"is not a fine-tuned model: it has no task\.json"):
         evaluate(EvaluateConfig(model=pretrained, data=reviews))
+
+
+def test_the_commands_print_tables_and_json_lines(pretrained, reviews, tmp_path, capsys):
+    out, model = str(tmp_path / "out"), str(pretrained)
+    fast = ["--learning-rate", "5e-3", "--epochs", "5", "--max-seq-length", "32"]
+    float32 = ["--precision", "float32", "--threads", "1"]
+
+    def printed(*tokens):
+        assert main([*tokens, *float32]) == 0
+        return " ".join(capsys.readouterr().out.split())
+
+    assert f"{reviews.name}, dev scores after the last epoch" in printed(
+        "finetune", model, "--data", str(reviews), "--out", out, *fast
+    )
+    assert "accuracy │ 1.0000" in printed("evaluate", out, "--data", str(reviews))
+    assert json.loads(printed("evaluate", out, "--data", str(reviews), "--json"))["scores"]["accuracy"] == 1.0
+    (tmp_path / "new.txt").write_text("good\n")
+    assert json.loads(printed("predict", out, str(tmp_path / "new.txt")))["label"] == "good"
+    assert "the [MASK] sat" in printed("fill", model, "the [MASK] sat", "--top", "2")
+
+
+def test_input_that_is_not_there_or_not_a_pair_is_refused(fine_tuned, pretrained, tmp_path):
+    with pytest.raises(InputError, match=r"nowhere\.txt cannot be read: No such file"):
+        predicted(fine_tuned, tmp_path / "nowhere.txt")
+    (tmp_path / "pairs.tsv").write_text("a\tb\tlabel\n" + "the cat\ta dog\tx\nthe dog\ta dog\ty\n" * 8)
+    layers = {"columns": {"text": "a", "text_pair": "b"}, "training": {"epochs": 1}}
+    result = finetune(configuration(pretrained, tmp_path / "out", tmp_path / "pairs.tsv", layers))
+    (tmp_path / "new.txt").write_text("the cat\ta dog\nthe cat\n")
+    with pytest.raises(InputError, match=r"line 2: the task pairs takes two texts with a tab between, and here are 1"):
+        predicted((tmp_path / "out", result), tmp_path / "new.txt")

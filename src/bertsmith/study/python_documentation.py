@@ -236,11 +236,12 @@ def _without_markup(paragraph: str) -> str:
 
 
 def _reads_as_prose(paragraph: str) -> bool:
-    """At least five words, mostly letters, no brackets of code, ending as a sentence does."""
+    """At least five words, mostly letters, no brackets of code, no control characters, ending as a sentence does."""
     letters = sum(character.isalpha() or character == " " for character in paragraph)
     return (
         paragraph.count(" ") >= 4
         and letters >= 0.88 * len(paragraph)
+        and paragraph.isprintable()
         and not re.search(r"[\\{}$|]|%\(|__|>>>", paragraph)
         and _SENTENCE_END.search(paragraph) is not None
     )

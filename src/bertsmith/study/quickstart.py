@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -26,8 +27,9 @@ from bertsmith.study.report import FilledMask, Findings, Pretraining, TaskTrial,
 from bertsmith.study.stages import StageLog
 from bertsmith.study.word_order import word_count_accuracy
 from bertsmith.tasks.filling import FillConfig, fill
-from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+from bertsmith.tasks.finetuning import FinetuneConfig, FinetuneTrainingSettings, finetune
 from bertsmith.tasks.finetuning_result import FinetuneResult
+from bertsmith.tasks.task_data import TaskDataSettings
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import MASK
@@ -36,6 +38,7 @@ from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import PretrainResult, pretrain
+from bertsmith.training.run import read_run
 
 VOCABULARY_SIZE = 8_192
 FILLED_SENTENCES = 6
@@ -102,7 +105,7 @@ def quickstart(config: QuickstartConfig) -> Path:
         report = out / REPORT
         findings = Findings(
             made_at=datetime.date.today().isoformat(),
-            machine=_machine(),
+            machine=_machine(read_run(settings.out, {}).precision),
             seconds=log.seconds,
             pretraining=describe_pretraining(settings, store, network, pretrained),
             trial=_trial(data, comparison),
@@ -129,19 +132,21 @@ def pretraining_settings(config: QuickstartConfig, store: Path) -> PretrainConfi
 
 
 def finetuning_settings(
-    config: QuickstartConfig, model: Path, data: QuickstartData, out: Path, initialisation: str = "pretrained"
+    config: QuickstartConfig,
+    model: Path,
+    data: QuickstartData,
+    out: Path,
+    initialisation: Literal["pretrained", "random"] = "pretrained",
 ) -> FinetuneConfig:
     """The same for both starts: what differs is the initial weights."""
-    return FinetuneConfig.from_layers(
-        {
-            "model": model,
-            "out": out,
-            "seed": config.seed,
-            "seeds": config.seeds,
-            "initialisation": initialisation,
-            "examples": {"train": data.train_file, "dev": data.dev_file},
-            "training": {"learning_rate": 3e-4, "epochs": 5, "batch_size": 16, "max_seq_length": 64},
-        }
+    return FinetuneConfig(
+        model=model,
+        out=out,
+        seed=config.seed,
+        seeds=config.seeds,
+        initialisation=initialisation,
+        task_data=TaskDataSettings(train=data.train_file, dev=data.dev_file),
+        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=5, batch_size=16, max_seq_length=64),
     )
 
 
@@ -248,6 +253,6 @@ def _describe(network: BertConfig) -> str:
     return f"{network.num_hidden_layers} layers, {network.hidden_size} wide"
 
 
-def _machine() -> str:
+def _machine(precision: str) -> str:
     versions = f"Python {platform.python_version()}, torch {metadata.version('torch')}"
-    return f"{platform.machine()}, {torch.get_num_threads()} threads, {versions}."
+    return f"{platform.machine()}, {torch.get_num_threads()} threads, {precision}, {versions}."

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from rich.text import Text
+
 from bertsmith.core.console import console
 from bertsmith.study.report import Stage
 
@@ -24,7 +26,8 @@ class StageLog:
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[str], None]]:
         """Time a stage. Call what is yielded with one line that says what was made."""
-        console.rule(f"[bold]{len(self.stages) + 1}/{self._total}  {name}", align="left", style="dim")
+        title = Text(f"{len(self.stages) + 1}/{self._total}  {name}", style="bold")
+        console.rule(title, align="left", style="dim")
         started = time.monotonic()
         made: list[str] = []
         yield made.append

@@ -56,7 +56,8 @@ class TaskScores:
 
     def __rich__(self) -> Table:
         """The table for a terminal."""
-        return _table(f"{self.task}: {self.data}, {self.examples:,} examples, {self.cut:,} cut", self.scores)
+        cut = f", {self.cut:,} of them cut" if self.cut else ""
+        return _table(f"{self.task}, {self.data.name}: {self.examples:,} examples{cut}", self.scores)
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class TextScores:
     def __rich__(self) -> Table:
         """The table for a terminal."""
         values = {name: value for name, value in vars(self.scores).items() if value is not None}
-        return _table(f"{self.data}: held-out text, {self.sequences:,} sequences", values)
+        return _table(f"{self.data.name}, held-out text: {self.sequences:,} sequences", values)
 
 
 def evaluate(config: EvaluateConfig) -> TaskScores | TextScores:

@@ -96,7 +96,9 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
         torch.set_num_threads(config.runtime.threads)
     data = load_task_data(config.task_data, config.columns, config.seed)
     if not config.dry_run:
-        return _finetune(config, data)
+        result = _finetune(config, data)
+        console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
+        return result
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         training = config.training.model_copy(update={"epochs": 1})
         short = {"out": Path(folder) / "finetuned", "seeds": 1, "training": training}
@@ -131,7 +133,6 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
             save_model(best_model, inner.folder, tokenizer, model_card=model_card(result), weights=best_weights)
             data.task.save(inner.folder, max_seq_length=config.training.max_seq_length, seed=result.best_seed)
-    console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
     return result
 
 

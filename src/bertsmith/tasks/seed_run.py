@@ -1,6 +1,5 @@
 """One fine-tuning run: a model, a seed, some epochs, and what came out after each."""
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert import BertForSequenceClassification
 from bertsmith.tasks.classification import SentenceObjective
-from bertsmith.tasks.collapse import CollapseWatch, are_constant, chance_loss
+from bertsmith.tasks.collapse import BlindGuess, CollapseWatch, LossComparison, are_constant, is_no_better_than_blind
 from bertsmith.tasks.encoding import EncodedExamples, TaskBatches, TaskCursor
 from bertsmith.tasks.sequence_classifier import score_examples
 from bertsmith.tasks.task import SentenceTask
@@ -86,10 +85,11 @@ def run_seed(
     assert train.labels is not None
     optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision)
     batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
-    watch = CollapseWatch(seed, chance_loss(train.labels, is_regression=settings.task.is_regression))
+    guess = BlindGuess(train.labels, is_regression=settings.task.is_regression)
+    watch = CollapseWatch(seed)
     total_steps = settings.epochs * batches.batches_per_epoch
     steps = training_steps(
-        SentenceObjective(model),
+        SentenceObjective(model, guess),
         batches,
         optimiser,
         duration=Duration(steps=total_steps),
@@ -100,18 +100,19 @@ def run_seed(
     )
     started = time.monotonic()
     epochs: list[EpochResult] = []
-    losses: list[tuple[float, int]] = []  # of this epoch: mean loss of a batch, and its number of examples
+    losses = LossComparison()  # of this epoch
     with progress_line(f"seed {seed}", total=total_steps) as line:
         for step in steps:
             done = step.position.steps_done
-            losses.append((step.loss, step.num_sequences))
-            watch.after_step(done, step.progress, step.loss, step.num_sequences)
+            compared = step.loss, step.metrics["blind_loss"], step.num_sequences
+            losses.add(*compared)
+            watch.after_step(done, step.progress, *compared)
             line.update(done, f"loss {step.loss:.3f}  {step.num_tokens / step.seconds:,.0f} tok/s")
             if done % _LOG_STEPS == 0:
                 record({"seed": seed, "step": done, "train": _train_record(step)})
             if done % batches.batches_per_epoch == 0:
-                epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, _mean(losses), watch))
-                losses.clear()
+                epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, losses))
+                losses = LossComparison()
                 record({"seed": seed, "step": done, "epoch": epochs[-1].epoch, "dev": epochs[-1].dev})
                 if epochs[-1].collapse is not None:
                     watch.note(done, epochs[-1].collapse)
@@ -123,25 +124,19 @@ def _close_epoch(
     model: BertForSequenceClassification,
     dev: Mapping[str, EncodedExamples],
     epoch: int,
-    train_loss: float,
-    watch: CollapseWatch,
+    losses: LossComparison,
 ) -> EpochResult:
     """Score dev and look for signs of collapse."""
     scores: dict[str, Mapping[str, float]] = {}
     collapse = None
-    if watch.is_chance(train_loss):
-        collapse = (
-            f"the training loss of epoch {epoch}, {train_loss:.3f}, is not below {watch.chance:.3f}, "
-            "what guessing blindly costs"
-        )
     for part, encoded in dev.items():
         scores[part], predictions = score_examples(model, task, encoded)
         assert encoded.labels is not None
+        if is_no_better_than_blind(predictions, encoded.labels, is_regression=task.is_regression):
+            collapse = losses.sign()
         if are_constant(predictions, encoded.labels, is_regression=task.is_regression):
-            collapse = (
-                f"after epoch {epoch} all {len(predictions):,} {part} predictions are {_answer(task, predictions)}"
-            )
-    return EpochResult(epoch, train_loss, scores, collapse)
+            collapse = f"all {len(predictions):,} {part} predictions are {_answer(task, predictions)}"
+    return EpochResult(epoch, losses.mean, scores, collapse)
 
 
 def _answer(task: SentenceTask, predictions: np.ndarray) -> str:
@@ -158,7 +153,3 @@ def _train_record(step: Step[TaskCursor]) -> Mapping[str, float]:
         "tokens": step.num_tokens,
         "seconds": step.seconds,
     }
-
-
-def _mean(losses: list[tuple[float, int]]) -> float:
-    return math.fsum(loss * count for loss, count in losses) / sum(count for _, count in losses)

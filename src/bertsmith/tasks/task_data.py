@@ -35,9 +35,11 @@ class ColumnSettings(Settings):
     def over(self, columns: Columns) -> Columns:
         """The columns of a task, with those that are given in their places."""
         given = {name: value for name, value in self.model_dump().items() if value is not None}
-        if given and not columns.have_names and "text" not in given:
+        if not given or columns.have_names:
+            return replace(columns, **given)
+        if self.text is None:
             raise ConfigurationError("This task's files name no columns, so --text must be given with the others.")
-        return replace(columns, **given)
+        return Columns(self.text, self.text_pair, self.label or "label")
 
 
 class TaskDataSettings(Settings):

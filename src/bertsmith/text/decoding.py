@@ -70,13 +70,16 @@ def split_lines(blocks: Iterable[str]) -> Iterator[tuple[str, bool]]:
         lines[0] = begun + lines[0]
         begun = lines.pop()
         for line in lines:
-            yield from _bounded(line)
+            if len(line) <= MAX_LINE_CHARACTERS:
+                yield line, True
+            else:
+                yield from _in_pieces(line)
         if len(begun) > MAX_LINE_CHARACTERS:
             *pieces, begun = cut_text(begun, MAX_LINE_CHARACTERS)
             for piece in pieces:
                 yield piece, False
     if begun:
-        yield from _bounded(begun)
+        yield from _in_pieces(begun)
 
 
 def cut_text(text: str, limit: int) -> list[str]:
@@ -105,10 +108,7 @@ def without_damage(pieces: Iterable[tuple[str, bool]], name: str, report: Readin
         number += ends
 
 
-def _bounded(line: str) -> Iterator[tuple[str, bool]]:
-    if len(line) <= MAX_LINE_CHARACTERS:
-        yield line, True
-        return
+def _in_pieces(line: str) -> Iterator[tuple[str, bool]]:
     *pieces, last = cut_text(line, MAX_LINE_CHARACTERS)
     for piece in pieces:
         yield piece, False

@@ -1,36 +1,25 @@
-"""Text to token ids, in this process or in several, with the same result and in the same order.
+"""Text to token ids, by any number of processes, with the same result.
 
-A work item is about a MiB of text. Items are independent of each other, a few are under way at a time, and results are
-handed on in the order of the items: so memory is bounded and nothing depends on the number of processes.
-
-Workers are started by "spawn" (no lock or thread of ours can be caught in a fork), ignore Ctrl-C (the main process
-decides), and end when the main process is gone, however it went.
+A work item is about a MiB of text. Items are independent of each other, so nothing depends on who encodes which.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertsmith.core.errors import BertsmithError
 from bertsmith.text.documents import DocumentPiece
 from bertsmith.text.sentences import Splitter, split_sentences
 from bertsmith.text.token_store import token_type
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_cache import WordCache
+from bertsmith.text.worker_processes import map_in_order
 
 ITEM_CHARACTERS = 1 << 20
-_ITEMS_PER_WORKER = 3  # under way or waiting
 
 
 @dataclass(frozen=True)
@@ -97,57 +86,5 @@ def work_items(pieces: Iterable[DocumentPiece]) -> Iterator[list[DocumentPiece]]
 def encode_in_order(
     pieces: Iterable[DocumentPiece], encoding: Encoding, workers: int
 ) -> Generator[EncodedPieces, None, None]:
-    """Encode all pieces, in order, by so many worker processes; by 1: in this process, on all cores.
-
-    raises  BertsmithError if a worker dies
-    """
-    if workers == 1:
-        yield from map(Encoder(encoding), work_items(pieces))
-        return
-    threads = max(1, available_cores() // workers)
-    with ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker, (encoding, threads)
-    ) as executor:
-        under_way: deque[Future[EncodedPieces]] = deque()
-        try:
-            for item in work_items(pieces):
-                under_way.append(executor.submit(_encode, item))
-                if len(under_way) >= workers * _ITEMS_PER_WORKER:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        except BrokenProcessPool:
-            raise BertsmithError(
-                f"A worker process died, most likely because memory ran out. Nothing was kept. Try again with fewer "
-                f"than {workers} --workers."
-            ) from None
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_encoder: Encoder  # of a worker process
-
-
-def _start_worker(encoding: Encoding, threads: int) -> None:
-    global _encoder  # noqa: PLW0603 - what an initialiser of a process pool is for
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["RAYON_NUM_THREADS"] = str(threads)
-    os.environ["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _encoder = Encoder(encoding)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # nobody is left who could use what is under way
-
-
-def _encode(item: Sequence[DocumentPiece]) -> EncodedPieces:
-    return _encoder(item)
+    """Encode all pieces, in order, by so many processes; raises BertsmithError if one of them dies."""
+    return map_in_order(partial(Encoder, encoding), work_items(pieces), workers)

@@ -25,7 +25,7 @@ COMPRESSIONS: Mapping[str, tuple[str, bytes]] = {  # name: suffix, first bytes
 
 _PLAIN = frozenset({".txt", ".text"})
 _SUFFIXES: Mapping[str, frozenset[str]] = {
-    "auto": _PLAIN | {".jsonl", ".ndjson", ".json", ".parquet"},
+    "auto": _PLAIN | {".jsonl", ".ndjson", ".parquet"},  # a .json may be anything: its content decides
     "text": _PLAIN | {""},
     "blocks": _PLAIN | {""},
     "lines": _PLAIN | {""},

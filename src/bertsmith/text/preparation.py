@@ -23,13 +23,14 @@ from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import InputError, StoppedBySignal
 from bertsmith.text.documents import ReadingSettings, read_source
-from bertsmith.text.encoding import EncodedPieces, Encoder, Encoding, available_cores, encode_in_order
+from bertsmith.text.encoding import EncodedPieces, Encoder, Encoding, encode_in_order
 from bertsmith.text.reading_report import Finding, ReadingReport
 from bertsmith.text.sentences import Splitter
 from bertsmith.text.sources import Source, find_sources
 from bertsmith.text.token_store import KIND
 from bertsmith.text.token_store_writer import StoreStatistics, TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.text.worker_processes import available_cores
 
 _PERCENTILES = (1, 10, 50, 90, 99)
 _FEW_DOCUMENTS = 10
@@ -162,7 +163,9 @@ def _facts(statistics: StoreStatistics, sentence_lengths: NDArray[np.int64], rep
 
 def _summarise(out: Path, facts: Mapping[str, Any], report: ReadingReport) -> None:
     store, percentiles = facts["store"], facts["sentence_length_percentiles"]
+    formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
     lines = [
+        f"Read {report.bytes_read / 1e6:,.1f} MB of text from {report.files:,} files ({formats}).",
         f"{out}: {facts['documents']:,} documents ({store['held_out']['documents']:,} held out), "
         f"{facts['sentences']:,} sentences, {facts['tokens']:,} tokens.",
         f"A token is {facts['bytes_per_token']:.2f} bytes of text and {store['bytes_per_token']:.2f} bytes of the "

@@ -1,9 +1,9 @@
 """Where text comes from: paths, folders, globs and URLs in, bounded blocks of bytes out.
 
 What is named is read, whatever it is called. Of a folder those files are read whose name (.txt, .text, .jsonl, .ndjson,
-.json, .parquet, each also .gz or .zst) or whose first bytes (WikiExtractor, JSON lines, parquet) say that they are
-text; hidden files and links to folders are left alone, and what was passed over is reported. A folder is walked in
-sorted order, so the same folder gives the same corpus everywhere.
+.parquet, each also .gz or .zst) or whose first bytes (WikiExtractor, JSON lines, parquet) say that they are text.
+Hidden files and links to folders are left alone, and what was passed over is reported. A folder is walked in sorted
+order, so the same folder gives the same corpus everywhere.
 
 A URL goes to fsspec, and to the network only if the URL that was typed says so.
 
@@ -37,7 +37,7 @@ _HEAD_BYTES = 1 << 12  # enough to recognise a format
 class Source:
     """One file. `filesystem` is None for a local path."""
 
-    name: str
+    name: str  # path or URL
     size: int | None  # bytes as stored; None if unknown, as for a pipe
     filesystem: Any = None  # fsspec has no types
 
@@ -158,13 +158,13 @@ def _remote(given: str, wanted: str, report: ReadingReport) -> Iterator[Source]:
     if not found and not is_folder:
         raise InputError(f"There is no file '{given}'. Check the URL.")
     files = [
-        Source(name, details.get("size"), filesystem)
+        Source(filesystem.unstrip_protocol(name), details.get("size"), filesystem)
         for name, details in sorted(found.items())
         if details["type"] == "file"
     ]
     if is_folder:
-        hidden = [f"/{source.name.removeprefix(path)}" for source in files]
-        files = [source for source, name in zip(files, hidden, strict=True) if "/." not in name]
+        root = filesystem.unstrip_protocol(path)
+        files = [source for source in files if "/." not in f"/{source.name.removeprefix(root)}"]
         yield from _taken(given, files, wanted, report)
     else:
         yield from files

@@ -27,6 +27,7 @@ import tokenizers
 from numpy.typing import NDArray
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
+from bertsmith.core.artefact import MANIFEST, verify_artefact
 from bertsmith.core.errors import InputError
 
 PAD, UNK, CLS, SEP, MASK = SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -38,6 +39,8 @@ VOCABULARY_FILE = "vocab.txt"
 BACKEND_FILE = "tokenizer.json"
 CONFIGURATION_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
+_FILES = (VOCABULARY_FILE, BACKEND_FILE, CONFIGURATION_FILE, SPECIALS_FILE)
+_KINDS = ("vocabulary", "model", "checkpoint")
 
 
 class Tokenizer:
@@ -78,8 +81,11 @@ class Tokenizer:
 
         The settings are those of tokenizer_config.json; one that it does not name is taken from tokenizer.json; where
         neither is there, a vocabulary that has pieces with capital letters is cased, every other one uncased.
+        Where there is a manifest of ours, the files are held to it.
         """
         folder = Path(folder)
+        if (folder / MANIFEST).is_file():
+            verify_artefact(folder, *_KINDS, only=[name for name in _FILES if (folder / name).is_file()])
         pieces, stored = _read_vocabulary(folder)
         configuration = _read_json(folder / CONFIGURATION_FILE) if (folder / CONFIGURATION_FILE).is_file() else {}
         lowercase = configuration.get("do_lower_case", stored.get("lowercase"))

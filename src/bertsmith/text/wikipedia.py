@@ -2,9 +2,9 @@
 
 Of Wikipedia "we extract only the text passages and ignore lists, tables, and headers" (BERT 3.1). WikiExtractor has
 dropped lists and tables; the title (the first line) and section headings are left out here. A heading looks like a
-very short paragraph ("Early life."), for WikiExtractor gives it a full stop; what tells it from one is that the next
-line follows without a blank line between. A short paragraph may be lost by that now and then; each is counted. What
-remains of markup (<br>) goes, and escapes (&amp;) are resolved.
+very short paragraph ("Early life."), for WikiExtractor gives it a full stop; what tells it from one is that another
+line follows without a blank line between, and that it is not the first of its article. A short paragraph may be lost by
+that now and then; each is counted. What remains of markup (<br>) goes, and escapes (&amp;) are resolved.
 """
 
 import html
@@ -57,6 +57,7 @@ class _Article:
         title = _TITLE.search(start)
         self._title = html.unescape(title[1]).strip() if title else None  # until the first line has come
         self._candidate: str | None = None
+        self._has_text = False
         self._where = where
         self._report = report
 
@@ -79,9 +80,10 @@ class _Article:
             text = _BREAK_TAG.sub(" ", text).strip()
         if "&" in text:
             text = html.unescape(text)
-        if _may_be_heading(text):
+        if self._has_text and _may_be_heading(text):
             self._candidate = text
         elif text:
+            self._has_text = True
             yield text
 
     def end(self) -> Iterator[str]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from bertsmith.text.tokenizer import Tokenizer
 
 MAX_WORDS = 1 << 19  # about 100 MB
+_NO_IDS = np.empty(0, np.int32)
+_NO_PLACES = np.empty(0, np.int64)
 
 
 class WordCache:
@@ -22,7 +24,10 @@ class WordCache:
     def __init__(self, tokenizer: Tokenizer, max_words: int = MAX_WORDS):
         self._tokenizer = tokenizer
         self._max_words = max_words
-        self._forget()
+        self._index = _Numbering()
+        self._token_ids: NDArray[np.int32] = _NO_IDS  # of all words, end to end
+        self._lengths: NDArray[np.int64] = _NO_PLACES  # [words]
+        self._starts: NDArray[np.int64] = _NO_PLACES  # [words] into _token_ids
 
     def encode(self, texts: Sequence[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Encode texts as `Tokenizer.encode_plain` does.
@@ -30,7 +35,7 @@ class WordCache:
         returns  token_ids [n], the texts end to end, and how many of them each text has [len(texts)]
         """
         if not texts:
-            return np.empty(0, np.int32), np.empty(0, np.int64)
+            return _NO_IDS, _NO_PLACES
         words = " ".join(texts).split(" ")
         indices = np.fromiter(map(self._index.__getitem__, words), np.int64, len(words))
         self._encode_new()
@@ -55,9 +60,7 @@ class WordCache:
 
     def _forget(self) -> None:
         self._index = _Numbering()
-        self._token_ids: NDArray[np.int32] = np.empty(0, np.int32)  # of all words, end to end
-        self._lengths: NDArray[np.int64] = np.empty(0, np.int64)  # [words]
-        self._starts: NDArray[np.int64] = np.empty(0, np.int64)  # [words] into _token_ids
+        self._token_ids, self._lengths, self._starts = _NO_IDS, _NO_PLACES, _NO_PLACES
 
 
 class _Numbering(dict[str, int]):

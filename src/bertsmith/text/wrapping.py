@@ -1,9 +1,9 @@
 """Paragraphs from lines that were wrapped at a fixed width, as e-mail and many electronic books are.
 
 A line break was made by wrapping if the next word had no room on the line; otherwise its author meant it. So the same
-test finds out whether a text is wrapped at all (most breaks between two lines have the reason "no room") and, in a
-text that is, where its paragraphs end: at a blank line, or where the next word would have fitted and does not begin
-with a small letter. In a text that is not wrapped every line is a paragraph.
+test finds out whether a text is wrapped at all (many breaks are within a sentence, and most of these have the reason
+"no room") and, in a text that is, where its paragraphs end: at a blank line, or where the next word would have fitted
+and does not begin with a small letter. In a text that is not wrapped every line is a paragraph.
 
 Lines are joined by a blank. A word that was divided at the line's end keeps its hyphen: "well-" + "known" and
 "impor-" + "tant" look alike.
@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
 
 _SAMPLE_CHARACTERS = 1 << 18
-_MIN_SAMPLE_BREAKS = 8
+_MIN_BREAKS = 8  # within sentences
+_SHARE_OF_BREAKS = 0.25  # within sentences, among all breaks between two lines
 _NARROWEST, _WIDEST = 40, 130  # characters
 _FULL = 0.85  # of the width: what a line may lack, next word included, and still be called full
 _SHARE_OF_FULL_LINES = 0.6
+_SENTENCE_ENDS = tuple(".!?:;\"'”’»)]。！？；：」』）")  # noqa: RUF001 - those of Chinese are meant
 _LONGEST_WORD = 20  # so that a line of Chinese, which is one word, does not look as if it had had no room
 _MAX_PARAGRAPH_CHARACTERS = 1 << 18
 
@@ -53,14 +55,15 @@ def wrapped_width(lines: Iterable[str]) -> int | None:
     """The width in characters at which lines were wrapped; None if they were not."""
     stripped = [line.strip() for line in lines]
     breaks = [(line, after) for line, after in pairwise(stripped) if line and after]
-    if len(breaks) < _MIN_SAMPLE_BREAKS:
+    within = [(line, after) for line, after in breaks if not line.endswith(_SENTENCE_ENDS)]
+    if len(within) < max(_MIN_BREAKS, _SHARE_OF_BREAKS * len(breaks)):
         return None
     lengths = sorted(len(line) for line in stripped if line)
     width = lengths[int(0.9 * len(lengths))]
     if not _NARROWEST <= width <= _WIDEST:
         return None
-    full = sum(_is_full(line, after, width) for line, after in breaks)
-    return width if full >= _SHARE_OF_FULL_LINES * len(breaks) else None
+    full = sum(_is_full(line, after, width) for line, after in within)
+    return width if full >= _SHARE_OF_FULL_LINES * len(within) else None
 
 
 def _is_full(line: str, after: str, width: int) -> bool:

@@ -39,6 +39,6 @@ def _share_of_mean(logits: Tensor, labels: Tensor, count: int) -> tuple[Tensor, 
     logits  [N, C]  any float dtype; the loss is computed in float32
     labels  [N]     int64 class indices
     """
-    loss = cross_entropy_sum(logits, labels) / count
-    correct = (logits.detach().argmax(dim=-1) == labels).sum() / count
+    loss = cross_entropy_sum(logits, labels) / max(count, 1)  # whole words may leave a small batch without a label
+    correct = (logits.detach().argmax(dim=-1) == labels).sum() / max(count, 1)
     return loss, correct

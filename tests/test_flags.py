@@ -1,0 +1,60 @@
+"""Every setting of every command, as a list: a new flag is a decision, and shows here.
+
+A name with a dot stands in a group; the flag is the last part (`data.batch_size` is `--batch-size`).
+"""
+
+import pytest
+
+from bertsmith.cli import COMMANDS, settings_class_of
+from bertsmith.flags import flags_of
+
+FLAGS = {
+    "quickstart": """
+        out minutes seeds seed dry_run
+    """,
+    "vocab": """
+        inputs format text_field on_error out size cased strip_accents handle_chinese_chars unused min_frequency
+        limit_alphabet
+    """,
+    "prepare": """
+        inputs format text_field on_error vocab out sentences language workers held_out dry_run
+    """,
+    "pretrain": """
+        store out recipe init seed dry_run model.size model.num_hidden_layers model.hidden_size
+        model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
+        model.initialisation data.max_seq_length data.batch_size data.long_max_seq_length data.long_share
+        data.short_sequence_probability data.next_sentence data.masking_rate data.mask_share data.random_share
+        data.whole_word data.max_predictions training.learning_rate training.warmup_share training.weight_decay
+        training.beta1 training.beta2 training.epsilon training.bias_correction training.gradient_clip
+        training.steps training.hours runtime.precision runtime.device runtime.threads runtime.micro_batch_size
+        runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints runtime.log_steps
+        runtime.evaluations runtime.evaluation_sequences
+    """,
+    "finetune": """
+        model out seed seeds initialisation dry_run task_data.task task_data.data task_data.train task_data.dev
+        task_data.regression task_data.dev_share task_data.on_error columns.text columns.text_pair columns.label
+        training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
+        training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size
+        training.max_seq_length runtime.precision runtime.device runtime.threads runtime.micro_batch_size
+    """,
+    "evaluate": """
+        model data part task on_error max_seq_length max_sequences columns.text columns.text_pair columns.label
+        runtime.precision runtime.device runtime.threads runtime.batch_size
+    """,
+    "predict": """
+        model input format text text_pair on_error max_seq_length runtime.precision runtime.device runtime.threads
+        runtime.batch_size
+    """,
+    "fill": """
+        model texts top runtime.precision runtime.device runtime.threads runtime.batch_size
+    """,
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_settings_of_a_command_are_these(name):
+    assert [".".join(flag.path) for flag in flags_of(settings_class_of(COMMANDS[name]))] == FLAGS[name].split()
+
+
+def test_there_is_no_other_command():
+    assert list(COMMANDS) == list(FLAGS)
