@@ -14,7 +14,7 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 def make_store(folder: Path, *, documents: int = 40, seed: int = 0, extra_piece: str | None = None) -> Path:
-    """A token store of documents of random words, one in ten of them held out."""
+    """A token store of documents of random words, some of them frequent; one document in ten is held out."""
     vocabulary = folder.with_name(f"{folder.name}-vocabulary.txt")
     vocabulary.parent.mkdir(parents=True, exist_ok=True)
     vocabulary.write_text("\n".join([*SPECIAL, *WORDS, *([extra_piece] if extra_piece else [])]) + "\n")
@@ -24,7 +24,8 @@ def make_store(folder: Path, *, documents: int = 40, seed: int = 0, extra_piece:
         writer = TokenStoreWriter(staging.folder, tokenizer, held_out=0.1)
         for _ in range(documents):
             lengths = random.integers(2, 12, size=random.integers(2, 8))
-            tokens = random.integers(len(SPECIAL), len(SPECIAL) + len(WORDS), size=lengths.sum())
+            frequent_first = (random.random(lengths.sum()) ** 4 * len(WORDS)).astype(np.int64)
+            tokens = len(SPECIAL) + frequent_first
             writer.append_document(tokens, lengths, continues=False)
         writer.close()
     return folder

@@ -85,6 +85,20 @@ def test_micro_batches_do_not_change_what_is_learned(store, tmp_path, micro_batc
     np.testing.assert_allclose(runs[micro_batch_size], runs[24], rtol=1e-4)
 
 
+def test_the_loss_in_bfloat16_is_that_of_float32(store, tmp_path):
+    """Same batches, no dropout: the two curves stay together while the loss falls."""
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
+        training = {"steps": 30, "learning_rate": 3e-3, "bias_correction": True}
+        changes = {"model": model, "training": training, "runtime": {"precision": precision, "checkpoint_steps": 30}}
+        out = tmp_path / precision
+        pretrain(small_config(store, out, **changes))
+        losses[precision] = [record["train"]["loss"] for record in read_metrics(out) if "train" in record]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=5e-3)
+    assert losses["float32"][-1] < losses["float32"][0] - 0.1
+
+
 def test_the_learning_rate_of_each_step_is_logged_and_starts_at_zero(finished_run):
     rates = [record["train"]["learning_rate"] for record in read_metrics(finished_run) if "train" in record]
     assert rates == pytest.approx([0.0] + [1e-2 * (1 - step / 10) for step in range(1, 10)])

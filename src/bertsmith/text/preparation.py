@@ -153,6 +153,7 @@ def _facts(statistics: StoreStatistics, sentence_lengths: NDArray[np.int64], rep
         "characters": report.characters,
         "bytes_per_token": report.bytes_read / num_tokens,
         "characters_per_token": report.characters / num_tokens,
+        "unknown_share": statistics.unknown_share,
         "sentence_length_percentiles": {
             str(percentile): int(np.searchsorted(shares, percentile / 100)) for percentile in _PERCENTILES
         },

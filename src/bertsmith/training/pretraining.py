@@ -52,6 +52,12 @@ class PretrainResult:
     seconds: float
     held_out: HeldOutScores | None
 
+    def __rich__(self) -> str:
+        held_out = f"held-out {self.held_out}" if self.held_out else "no held-out text to score it on"
+        return (
+            f"{self.model}\n{self.steps:,} steps, {self.tokens:,} tokens, {self.seconds / 60:.1f} minutes; {held_out}"
+        )
+
 
 def pretrain(config: PretrainConfig) -> PretrainResult:
     """Pre-train an encoder on a token store; writes a run folder with the model in it."""
@@ -245,7 +251,6 @@ def _finish(
         staging.facts["steps"] = state.position.steps_done
         staging.facts["tokens_seen"] = state.tokens_seen
         staging.facts["held_out"] = asdict(scores) if scores else None
-    console.print(f"The model is in {run.model}", soft_wrap=True)
     return PretrainResult(
         run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
     )
