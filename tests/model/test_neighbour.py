@@ -50,9 +50,7 @@ def test_the_offsets_of_the_heads_alternate_and_grow():
 
 
 @pytest.mark.parametrize("length", [128, 512])
-@pytest.mark.parametrize(
-    ("hidden_size", "heads"), [(128, 2), (256, 4), (512, 8), (256, 8), (384, 12), (128, 8)], ids=str
-)
+@pytest.mark.parametrize(("hidden_size", "heads"), [(128, 2), (256, 4), (256, 8), (384, 12), (128, 8)], ids=str)
 def test_every_head_of_layer_1_looks_most_at_its_offset(hidden_size, heads, length):
     model = neighbour_encoder(1, hidden_size, heads)
     with torch.inference_mode():
@@ -65,7 +63,7 @@ def test_every_head_of_layer_1_looks_most_at_its_offset(hidden_size, heads, leng
 
 
 @pytest.mark.parametrize(("length", "share_of_rows", "mean"), [(128, 0.9, 0.45), (512, 0.8, 0.2)])
-@pytest.mark.parametrize(("hidden_size", "heads"), [(128, 2), (256, 4), (768, 12)])
+@pytest.mark.parametrize(("hidden_size", "heads"), [(128, 2), (512, 8)])
 def test_with_heads_of_64_the_offset_is_nearly_always_the_first_choice(hidden_size, heads, length, share_of_rows, mean):
     model = neighbour_encoder(1, hidden_size, heads)
     with torch.inference_mode():
@@ -78,7 +76,7 @@ def test_with_heads_of_64_the_offset_is_nearly_always_the_first_choice(hidden_si
         assert of_head[:, torch.arange(len(rows)), rows + offset].mean() > mean
 
 
-@pytest.mark.parametrize(("hidden_size", "heads"), [(128, 2), (256, 4), (256, 8), (1024, 16)])
+@pytest.mark.parametrize(("hidden_size", "heads"), [(128, 2), (256, 4), (256, 8)])
 def test_the_logit_at_the_offset_is_near_the_peak_after_layer_norm(hidden_size, heads):
     model = neighbour_encoder(1, hidden_size, heads)
     inputs = zipf_batch(512, sequences=1)

@@ -9,7 +9,7 @@
     |   `-- MismatchedArtefact     two artefacts that do not belong together; names both sides
     `-- TrainingError              training cannot go on
         |-- NonFiniteLoss          loss or gradient is NaN or infinite; the weights were not touched
-        `-- StoppedBySignal        Ctrl-C or SIGTERM; a checkpoint has been written
+        `-- StoppedBySignal        Ctrl-C or SIGTERM; training has written a checkpoint, nothing else is left behind
 
 A message is one paragraph: what was wrong, where, and what to do.
 """
@@ -56,6 +56,6 @@ class NonFiniteLoss(TrainingError):
 
 
 class StoppedBySignal(TrainingError):
-    """SIGINT or SIGTERM arrived; a checkpoint has been written and the run can be resumed."""
+    """SIGINT or SIGTERM arrived. Training has written a checkpoint; other work leaves nothing half-made."""
 
     exit_code = 130

@@ -1,8 +1,8 @@
 """Neighbour initialisation: layer 1 looks at the words beside a word from the first step on.
 
 With small random weights every head starts as an average over all positions, so the network sees a bag of words, and
-most of a small budget goes into finding out that neighbours matter. Here only the *initial values* of five kinds of
-weights differ from the paper's (docs: recipes; idea and measurements: SMALL_BUDGET):
+most of a small budget goes into finding out that neighbours matter. Here only the *initial values* of some weights
+differ from the paper's; the graph, the file and every later update are BERT's:
 
     positions     row i holds pairs (sin w i, cos w i) that are as large as the token embeddings. The frequencies w are
                   spread over (0, pi), irregularly, D / 2 for each head, so that the product of two rows is nearly zero

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.model.losses import cross_entropy_sum
+from bertsmith.model.losses import count_correct, cross_entropy_sum
 
 
 class MaskedLanguageModel:
@@ -39,6 +39,5 @@ def _share_of_mean(logits: Tensor, labels: Tensor, count: int) -> tuple[Tensor, 
     logits  [N, C]  any float dtype; the loss is computed in float32
     labels  [N]     int64 class indices
     """
-    loss = cross_entropy_sum(logits, labels) / max(count, 1)  # whole words may leave a small batch without a label
-    correct = (logits.detach().argmax(dim=-1) == labels).sum() / max(count, 1)
-    return loss, correct
+    count = max(count, 1)  # whole words may leave a small batch without a label
+    return cross_entropy_sum(logits, labels) / count, count_correct(logits, labels) / count
