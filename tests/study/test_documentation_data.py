@@ -55,29 +55,31 @@ def test_no_held_out_module_is_in_the_text_or_among_the_training_examples(data, 
     documents = rows(data.text)
     assert {document["module"] for document in documents} == {file.module for file in files} - held_out
     mentions = [f"module number {module.rpartition('_')[2]} " for module in held_out]
-    texts = [document["text"] for document in documents] + [row["text"] for row in rows(data.train_file)]
+    texts = [document["text"] for document in documents] + [row["text"] for row in rows(data.task / "train.jsonl")]
     assert not any(mention in text for mention in mentions for text in texts)
 
 
 def test_dev_examples_and_unread_sentences_are_of_held_out_modules_only(data, files):
     held_out = {file.module.rpartition("_")[2] for file in files if is_held_out(file.module)}
-    intact = [row["text"] for row in rows(data.dev_file) if row["label"] != SWAPPED]
+    intact = [row["text"] for row in rows(data.task / "dev.jsonl") if row["label"] != SWAPPED]
     for sentence in [*intact, *data.unread_sentences]:
         words = sentence.split()
         assert words[words.index("number") + 1] in held_out
 
 
 def test_files_hold_what_was_returned(data):
-    assert [(row["text"], row["label"]) for row in rows(data.dev_file)] == [(e.text, e.label) for e in data.dev]
+    assert [(row["text"], row["label"]) for row in rows(data.task / "dev.jsonl")] == [
+        (e.text, e.label) for e in data.dev
+    ]
     assert not set(data.unread_sentences) & {example.text for example in data.dev}
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(data, files, tmp_path):
     again = write_quickstart_data(tmp_path / "again", 0, files)
     other = write_quickstart_data(tmp_path / "other", 1, files)
-    assert again.train_file.read_bytes() == data.train_file.read_bytes()
+    assert (again.task / "train.jsonl").read_bytes() == (data.task / "train.jsonl").read_bytes()
     assert again.text.read_bytes() == other.text.read_bytes() == data.text.read_bytes()
-    assert other.train_file.read_bytes() != data.train_file.read_bytes()
+    assert (other.task / "train.jsonl").read_bytes() != (data.task / "train.jsonl").read_bytes()
 
 
 def test_a_python_without_docstrings_is_refused_with_a_reason(tmp_path):

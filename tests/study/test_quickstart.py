@@ -48,7 +48,15 @@ def test_the_whole_chain_writes_a_report_and_models(tmp_path):
     report = quickstart(QuickstartConfig(out=tmp_path / "quickstart", minutes=0.3, seeds=1))
     html = report.read_text()
     assert "pre-training" in html
-    for made in ("data/documentation.jsonl", "vocabulary", "store", "run/model", "finetuned/model", "untrained/model"):
+    for made in (
+        "data/documentation.jsonl",
+        "data/word-order/dev.jsonl",
+        "vocabulary",
+        "store",
+        "run/model",
+        "finetuned/model",
+        "untrained/model",
+    ):
         assert (tmp_path / "quickstart" / made).exists()
     results = json.loads((tmp_path / "quickstart" / "finetuned" / "results.json").read_text())
     assert f"{results['seeds'][0]['epochs'][-1]['dev']['dev']['accuracy']:.1%}" in html

@@ -95,6 +95,14 @@ def test_no_gain_is_reported_as_none():
     assert "It needs more time" in text
 
 
+def test_next_sentence_prediction_at_chance_is_said_to_be_unlearnt():
+    assert "not learnt yet" not in visible(GOOD)
+    assert "not learnt yet" in visible(replace(GOOD, pretraining=replace(GOOD.pretraining, nsp_accuracy=0.53)))
+    without = visible(replace(GOOD, pretraining=replace(GOOD.pretraining, nsp_accuracy=None)))
+    assert "does B follow A" not in without
+    assert "not learnt yet" not in without
+
+
 def test_a_loss_is_reported_as_a_loss():
     comparison = Comparison((0.51, 0.53, 0.50), (0.71, 0.70, 0.73), 1000)
     text = visible(replace(GOOD, trial=replace(GOOD.trial, comparison=comparison)))

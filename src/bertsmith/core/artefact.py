@@ -95,10 +95,7 @@ def stage_artefact(
     require_free(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, target.name)
-    folder = target.parent / f".{target.name}.partial-{secrets.token_hex(4)}"
-    folder.mkdir()
-    lock = os.open(folder, os.O_RDONLY)  # held while we live: tells the next writer that this folder is not abandoned
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    folder, lock = _new_staging_folder(target)
     try:
         staging = Staging(folder)
         yield staging
@@ -206,6 +203,21 @@ def record_file(path: Path) -> FileRecord:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
         return FileRecord(bytes=stream.tell(), sha256=digest.hexdigest())
+
+
+def _new_staging_folder(target: Path) -> tuple[Path, int]:
+    """A hidden folder beside `target`, and a lock on it that tells other writers that it is not abandoned."""
+    while True:
+        folder = target.parent / f".{target.name}.partial-{secrets.token_hex(4)}"
+        folder.mkdir()
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another writer took it for abandoned before we could lock it
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, lock
+        os.close(lock)
 
 
 def _seal(

@@ -29,11 +29,14 @@ DEV_EXAMPLES = 1_000
 
 @dataclass(frozen=True)
 class QuickstartData:
-    """What was written, and the sentences of held-out modules that are not examples."""
+    """What was written, and the sentences of held-out modules that are not examples.
+
+    text  the file to pre-train on
+    task  the folder with `train.jsonl` and `dev.jsonl`
+    """
 
     text: Path
-    train_file: Path
-    dev_file: Path
+    task: Path
     train: Sequence[Example]
     dev: Sequence[Example]
     unread_sentences: Sequence[str]
@@ -47,7 +50,7 @@ def is_held_out(module: str) -> bool:
 
 
 def write_quickstart_data(folder: Path, seed: int, files: Sequence[SourceFile] | None = None) -> QuickstartData:
-    """Collect the documentation and write `documentation.jsonl`, `train.jsonl` and `dev.jsonl` into a new folder.
+    """Collect the documentation; write `documentation.jsonl` and the task `word-order` into a new folder.
 
     files   source files to read; default: the standard library and the libraries that bertsmith needs
     raises  InputError where there is not enough text
@@ -68,11 +71,11 @@ def write_quickstart_data(folder: Path, seed: int, files: Sequence[SourceFile] |
             "It was probably installed without docstrings; use a Python that has them, or your own text."
         )
     used = {example.text for example in dev}
-    folder.mkdir(parents=True)
+    task = folder / "word-order"
+    task.mkdir(parents=True)
     data = QuickstartData(
         text=folder / "documentation.jsonl",
-        train_file=folder / "train.jsonl",
-        dev_file=folder / "dev.jsonl",
+        task=task,
         train=train,
         dev=dev,
         unread_sentences=[sentence for sentence in dev_pool if sentence not in used],
@@ -80,8 +83,8 @@ def write_quickstart_data(folder: Path, seed: int, files: Sequence[SourceFile] |
         libraries=list(libraries),
     )
     _write_lines(data.text, module_documents(read))
-    _write_lines(data.train_file, map(asdict, train))
-    _write_lines(data.dev_file, map(asdict, dev))
+    _write_lines(task / "train.jsonl", map(asdict, train))
+    _write_lines(task / "dev.jsonl", map(asdict, dev))
     return data
 
 

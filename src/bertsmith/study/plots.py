@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 _INK, _SOFT, _LINE, _FIRST, _SECOND = "#010101", "#020202", "#030303", "#040404", "#050505"
 _ROLES = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line", _FIRST: "--first", _SECOND: "--second"}
@@ -93,6 +93,7 @@ def scores_by_seed(groups: Mapping[str, Sequence[float]], *, levels: Mapping[str
         axes.set_ylim(-len(groups) + 0.5, 0.75)
         axes.margins(x=0.08)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel(x_label)
         axes.spines["left"].set_visible(False)
         return _svg(figure)

@@ -10,11 +10,11 @@ import importlib.util
 import inspect
 import re
 import sysconfig
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
+
+from bertsmith.text.worker_processes import available_cores, map_in_order
 
 STANDARD_LIBRARY = "python"
 LIBRARIES = (
@@ -108,23 +108,32 @@ def source_files(roots: dict[str, Path]) -> list[SourceFile]:
     return found
 
 
-def collect(files: Sequence[SourceFile], counts: CollectionCounts, *, workers: int = 2) -> Iterator[Docstring]:
-    """The prose of all docstrings of `files`, in their order, each paragraph only the first time it is met."""
+def collect(
+    files: Sequence[SourceFile], counts: CollectionCounts, *, workers: int | None = None
+) -> Iterator[Docstring]:
+    """The prose of all docstrings of `files`, in their order, each paragraph only the first time it is met.
+
+    counts   added to on the way
+    workers  processes that read; by default one per core, eight at most
+    """
     seen: set[str] = set()
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for docstrings in pool.map(read_source, files, chunksize=32):
-            counts.files += 1
-            for docstring in docstrings:
-                new = tuple(paragraph for paragraph in docstring.paragraphs if paragraph not in seen)
-                seen.update(new)
-                counts.repeated_paragraphs += len(docstring.paragraphs) - len(new)
-                if not new:
-                    continue
-                counts.docstrings += 1
-                counts.paragraphs += len(new)
-                counts.words += sum(len(paragraph.split()) for paragraph in new)
-                counts.characters += sum(map(len, new))
-                yield Docstring(docstring.library, docstring.module, docstring.name, new)
+    for found in map_in_order(_reader, files, workers or min(available_cores(), 8)):
+        counts.files += 1
+        for docstring in found:
+            new = tuple(paragraph for paragraph in docstring.paragraphs if paragraph not in seen)
+            seen.update(new)
+            counts.repeated_paragraphs += len(docstring.paragraphs) - len(new)
+            if not new:
+                continue
+            counts.docstrings += 1
+            counts.paragraphs += len(new)
+            counts.words += sum(len(paragraph.split()) for paragraph in new)
+            counts.characters += sum(map(len, new))
+            yield Docstring(docstring.library, docstring.module, docstring.name, new)
+
+
+def _reader() -> Callable[[SourceFile], list[Docstring]]:
+    return read_source
 
 
 def read_source(file: SourceFile) -> list[Docstring]:

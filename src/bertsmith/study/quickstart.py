@@ -145,8 +145,8 @@ def finetuning_settings(
         seed=config.seed,
         seeds=config.seeds,
         initialisation=initialisation,
-        task_data=TaskDataSettings(train=data.train_file, dev=data.dev_file),
-        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=5, batch_size=16, max_seq_length=64),
+        task_data=TaskDataSettings(data=data.task),
+        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=4, batch_size=16, max_seq_length=64),
     )
 
 
@@ -156,13 +156,13 @@ def accuracies(result: FinetuneResult) -> list[float]:
 
 
 def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed: int) -> list[FilledMask]:
-    """Hide a word in sentences drawn by lot, and let the model guess. Drawn are words that are one piece each."""
+    """Hide a word of sentences drawn by lot, and let the model guess: four letters or more, one piece."""
     rng = generator(seed, "quickstart/hidden words")
-    words = set(store.tokenizer.pieces)
+    words = {piece for piece in store.tokenizer.pieces if piece.isalpha()}
     hidden: list[tuple[str, str]] = []
     for index in rng.permutation(len(pool)):
         tokens = pool[index].split(" ")
-        places = [place for place in range(1, len(tokens) - 1) if tokens[place].isalpha() and tokens[place] in words]
+        places = [place for place in range(1, len(tokens) - 1) if len(tokens[place]) >= 4 and tokens[place] in words]
         if not places or len(tokens) > 16:
             continue
         place = int(rng.choice(places))

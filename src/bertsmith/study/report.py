@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from bertsmith.study import page, plots
 from bertsmith.study.comparison import Comparison, Outcome
 
+LEARNT_NSP_ACCURACY = 0.6  # a few hundred pairs are scored: up to here chance alone can come
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -148,7 +150,7 @@ def _pretraining(pretraining: Pretraining) -> list[page.Markup]:
         sense = f"{ends_at}, below the dashed line: it uses the words around the gap."
     else:
         sense = f"{ends_at}, not clearly below the dashed line: it hardly uses the words around the gap yet."
-    return [
+    elements = [
         page.heading("Learning to guess hidden words"),
         page.paragraph(
             f"The network ({pretraining.network}) reads sentences in which some words are hidden and guesses them. "
@@ -156,6 +158,15 @@ def _pretraining(pretraining: Pretraining) -> list[page.Markup]:
         ),
         page.picture(drawing, "Loss on hidden words during pre-training, lower is better."),
     ]
+    if pretraining.nsp_accuracy is not None and pretraining.nsp_accuracy < LEARNT_NSP_ACCURACY:
+        elements.append(
+            page.paragraph(
+                f"BERT's second exercise, whether one passage follows another, it has not learnt yet "
+                f"({pretraining.nsp_accuracy:.0%}, guessing gives 50 %). That takes longer than guessing words.",
+                "note",
+            )
+        )
+    return elements
 
 
 def _fills(fills: Sequence[FilledMask]) -> list[page.Markup]:

@@ -4,6 +4,11 @@ Half of the sentences are as their authors wrote them; in each of the others one
 places. No sentence is used twice. Counts of words say nothing here, since both kinds have the same words: whoever
 answers has to know how such sentences go. Labels are free, so the task needs nobody to write them; and it is not the
 pre-training's own (no mask, no pair of segments).
+
+It was chosen by measurement, on the docstrings that the quickstart collects, with a tiny after one minute of
+pre-training: the gain over random weights was 18 points, far outside the spread over seeds. The others that were
+tried: which library a docstring comes from, names taken out (gain 8 points, but counting words beats both); whether one
+word was replaced by another, and whether a description belongs to a summary (no gain in that time).
 """
 
 from collections.abc import Iterable, Sequence

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from bertsmith.core.artefact import MANIFEST, verify_artefact
 from bertsmith.core.errors import ArtefactError
 from bertsmith.tasks.tables import Column
 
@@ -78,6 +79,8 @@ class SentenceTask:
     def load(cls, folder: Path) -> tuple["SentenceTask", dict[str, int]]:
         """The description in a fine-tuned model folder, and the facts beside it."""
         path = folder / TASK_FILE
+        if path.is_file() and (folder / MANIFEST).is_file():
+            verify_artefact(folder, "model", only=[TASK_FILE])
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             entries = content.pop("task")

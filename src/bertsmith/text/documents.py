@@ -35,16 +35,16 @@ _DECISION = {
 class ReadingSettings(Settings):
     """What to read, and how."""
 
-    inputs: tuple[str, ...] = Field(min_length=1, description="Files, folders, globs or URLs of text.")
+    inputs: tuple[str, ...] = Field(min_length=1, description="files, folders, globs or URLs of text")
     format: Literal["auto"] | Format = Field(
         "auto",
         description="text: a document per file; blocks: blank lines between documents; lines: a document per line; "
-        "wiki: WikiExtractor's; auto: text, wiki, jsonl or parquet, by name and content.",
+        "wiki: WikiExtractor's; auto: text, wiki, jsonl or parquet, by name and content",
     )
-    text_field: str = Field("text", description="Field of the JSON objects, or column of the parquet files, to read.")
+    text_field: str = Field("text", description="field of the JSON objects, or column of the parquet files, to read")
     on_error: OnError = Field(
         "strict",
-        description="Damaged text: strict stops; replace mends it with U+FFFD; skip leaves out the line or row.",
+        description="damaged text: strict stops; replace mends it with U+FFFD; skip leaves out the line or row",
     )
 
 

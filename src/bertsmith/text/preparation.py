@@ -42,13 +42,13 @@ _DRY_RUN_SENTENCES = 5
 class PrepareConfig(ReadingSettings):
     """Settings of `prepare`."""
 
-    vocab: Path = Field(description="Vocabulary: a folder made by `vocab`, a model folder, or a vocab.txt.")
-    out: Path = Field(description="Folder of the token store, to be made.")
-    sentences: Splitter = Field("sentencex", description="How to find sentences: by rules, or one a line (newline).")
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$", description="Language code for sentencex.")
-    workers: int | None = Field(None, ge=1, description="Worker processes; by default one per core.")
-    held_out: float = Field(0.01, ge=0, le=0.5, description="Share of the documents kept from training.")
-    dry_run: bool = Field(False, description="Read a little of the first files, show sentences, write nothing.")
+    vocab: Path = Field(description="vocabulary: a folder made by `vocab`, a model folder, or a vocab.txt")
+    out: Path = Field(description="folder of the token store, to be made")
+    sentences: Splitter = Field("sentencex", description="how to find sentences: by rules, or one a line (newline)")
+    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*$", description="language code for sentencex")
+    workers: int | None = Field(None, ge=1, description="worker processes; by default one per core")
+    held_out: float = Field(0.01, ge=0, le=0.5, description="share of the documents kept from training")
+    dry_run: bool = Field(False, description="read a little of the first files, show sentences, write nothing")
 
 
 def prepare(config: PrepareConfig) -> Path:

@@ -39,17 +39,17 @@ _REPEATS = 4096  # of a word in one string for the trainer
 class VocabConfig(ReadingSettings):
     """Settings of `vocab`."""
 
-    out: Path = Field(description="Folder to write the vocabulary to.")
-    size: int = Field(30_522, ge=1, description="Pieces in the vocabulary, reserved ones included.")
-    cased: bool = Field(False, description="Keep capital letters, and accents too unless strip-accents is set.")
-    strip_accents: bool | None = Field(None, description="Remove accents; by default where capitals are folded.")
-    handle_chinese_chars: bool = Field(True, description="Make each Chinese character a word of its own.")
-    unused: int = Field(99, ge=0, description="Reserved pieces [unused0], ... to give a meaning to later.")
-    min_frequency: int = Field(2, ge=1, description="Occurrences that a piece needs to be learned.")
+    out: Path = Field(description="folder to write the vocabulary to")
+    size: int = Field(30_522, ge=1, description="pieces in the vocabulary, reserved ones included")
+    cased: bool = Field(False, description="keep capital letters, and accents too unless strip-accents is set")
+    strip_accents: bool | None = Field(None, description="remove accents; by default where capitals are folded")
+    handle_chinese_chars: bool = Field(True, description="make each Chinese character a word of its own")
+    unused: int = Field(99, ge=0, description="reserved pieces [unused0], ... to give a meaning to later")
+    min_frequency: int = Field(2, ge=1, description="occurrences that a piece needs to be learned")
     limit_alphabet: int | None = Field(
         None,
         ge=1,
-        description="Characters in the alphabet at most; by default those that make up 99.995 % of the text.",
+        description="characters in the alphabet at most; by default those that make up 99.995 % of the text",
     )
 
     @model_validator(mode="after")
