@@ -74,7 +74,7 @@ def scores_by_seed(groups: Mapping[str, Sequence[float]], *, levels: Mapping[str
     with mpl.rc_context(_STYLE | {"svg.hashsalt": "scores"}):
         figure, axes = _drawing(height=0.9 + 0.62 * len(groups))
         for name, level in levels.items():
-            axes.axvline(level, color=_SOFT, linestyle=(0, (4, 3)), linewidth=1.2)
+            axes.axvline(level, color=_SOFT, linestyle=(0, (4, 3)), linewidth=1.2, alpha=0.6)
             axes.annotate(
                 name, (level, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), textcoords="offset points",
                 color=_SOFT, ha="center", va="bottom", fontsize=10,
@@ -93,7 +93,7 @@ def scores_by_seed(groups: Mapping[str, Sequence[float]], *, levels: Mapping[str
         axes.set_ylim(-len(groups) + 0.5, 0.75)
         axes.margins(x=0.08)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.set_xlabel(x_label)
         axes.spines["left"].set_visible(False)
         return _svg(figure)

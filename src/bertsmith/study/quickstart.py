@@ -94,7 +94,9 @@ def quickstart(config: QuickstartConfig) -> Path:
         with_it = finetune(finetuning_settings(config, pretrained.model, data, out / "finetuned"))
         without = finetune(finetuning_settings(config, pretrained.model, data, out / "untrained", "random"))
         comparison = Comparison(accuracies(with_it), accuracies(without), len(data.dev))
-        made(f"{comparison.outcome.value}. {comparison.in_words()}")
+        made(
+            f"{2 * config.seeds} runs on {len(data.train):,} examples; {100 * comparison.gain:+.1f} points of accuracy"
+        )
 
     with log.stage("Fill in hidden words") as made:
         fills = fill_hidden_words(pretrained.model, store, data.unread_sentences, config.seed)
@@ -114,7 +116,8 @@ def quickstart(config: QuickstartConfig) -> Path:
             next_commands=NEXT_COMMANDS,
         )
         report.write_text(render(findings), encoding="utf-8")
-        made(f"{report}: open it in a browser")
+        made("one HTML page: open it in a browser")
+    console.print(f"{comparison.outcome.value}. {comparison.in_words()}", style="bold", markup=False, soft_wrap=True)
     return report
 
 
@@ -156,13 +159,13 @@ def accuracies(result: FinetuneResult) -> list[float]:
 
 
 def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed: int) -> list[FilledMask]:
-    """Hide a word of sentences drawn by lot, and let the model guess: four letters or more, one piece."""
+    """Hide a word of sentences drawn by lot, and let the model guess: three letters or more, one piece."""
     rng = generator(seed, "quickstart/hidden words")
     words = {piece for piece in store.tokenizer.pieces if piece.isalpha()}
     hidden: list[tuple[str, str]] = []
     for index in rng.permutation(len(pool)):
         tokens = pool[index].split(" ")
-        places = [place for place in range(1, len(tokens) - 1) if len(tokens[place]) >= 4 and tokens[place] in words]
+        places = [place for place in range(1, len(tokens) - 1) if len(tokens[place]) >= 3 and tokens[place] in words]
         if not places or len(tokens) > 16:
             continue
         place = int(rng.choice(places))
@@ -245,7 +248,7 @@ def _describe_text(data: QuickstartData) -> str:
     counts = data.counts
     return (
         f"{counts.characters / 1e6:.1f} MB of prose, {counts.words:,} words, from {counts.docstrings:,} docstrings of "
-        f"{', '.join(data.libraries)}; {counts.repeated_paragraphs:,} repeated paragraphs left out."
+        f"the standard library and {len(data.libraries) - 1} others; {counts.repeated_paragraphs:,} repeats left out"
     )
 
 
