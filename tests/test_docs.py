@@ -52,8 +52,14 @@ def test_the_tables_are_those_of_the_code(page, generate):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
 
-def test_every_command_has_its_place_on_the_page(generate):
+def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     assert generate.blocks("commands.md") == list(COMMANDS)
+    assert generate.blocks("recipes.md") == ["recipes"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_is_empty(page):
+    assert len(page.read_text(encoding="utf-8")) > 500
 
 
 def test_the_index_lists_exactly_the_public_names():
