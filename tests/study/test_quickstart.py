@@ -59,4 +59,8 @@ def test_the_whole_chain_writes_a_report_and_models(tmp_path):
     ):
         assert (tmp_path / "quickstart" / made).exists()
     results = json.loads((tmp_path / "quickstart" / "finetuned" / "results.json").read_text())
-    assert f"{results['seeds'][0]['epochs'][-1]['dev']['dev']['accuracy']:.1%}" in html
+    findings = json.loads((tmp_path / "quickstart" / "results.json").read_text())
+    accuracy = results["seeds"][0]["epochs"][-1]["dev"]["dev"]["accuracy"]
+    assert findings["trial"]["comparison"]["pretrained"] == [accuracy]
+    assert [stage["name"] for stage in findings["stages"]][3] == "Pre-train"
+    assert f"{accuracy:.1%}" in html

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
+from pydantic_core import to_json
 
 from bertsmith.batches.pretraining import held_out_batches
 from bertsmith.core.artefact import require_free
@@ -43,6 +44,7 @@ from bertsmith.training.run import read_run
 VOCABULARY_SIZE = 8_192
 FILLED_SENTENCES = 6
 REPORT = "report.html"
+RESULTS = "results.json"  # the same findings for machines
 _EVALUATION_BATCH = 32
 
 NEXT_COMMANDS = """\
@@ -116,6 +118,7 @@ def quickstart(config: QuickstartConfig) -> Path:
             next_commands=NEXT_COMMANDS,
         )
         report.write_text(render(findings), encoding="utf-8")
+        (out / RESULTS).write_bytes(to_json(findings, indent=2) + b"\n")
         made("one HTML page: open it in a browser")
     console.print(f"{comparison.outcome.value}. {comparison.in_words()}", style="bold", markup=False, soft_wrap=True)
     return report
