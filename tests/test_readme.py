@@ -1,7 +1,9 @@
 """The README's commands run, in the order in which they stand, on a small corpus; its Python examples too."""
 
+import json
 import re
 import shlex
+import statistics
 import sys
 from pathlib import Path
 
@@ -60,6 +62,27 @@ def test_the_commands_and_the_python_of_the_readme_run(folder, monkeypatch, capf
     exec(compile(ours, str(README), "exec"), names)
     assert names["states"].shape == (len(names["ids"]), 128)
     exec(compile(theirs, str(README), "exec"), names)
+
+
+def test_the_figures_of_the_readme_are_those_of_a_run_on_file():
+    """docs/results/quickstart.json is the results.json of `make quickstart` in a fresh clone."""
+    run = json.loads((ROOT / "docs" / "results" / "quickstart.json").read_text(encoding="utf-8"))
+    pretrained, untrained = (
+        statistics.fmean(run["trial"]["comparison"][start]) for start in ("pretrained", "untrained")
+    )
+    text = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"takes {run['seconds'] / 60:.1f} minutes" in text
+    assert f"{100 * pretrained:.1f} % of unseen sentences right against {100 * untrained:.1f} %" in text
+    assert f"helped by {100 * (pretrained - untrained):.1f} points" in text
+
+
+@pytest.mark.slow
+def test_the_quickstart_helps_within_five_minutes(tmp_path):
+    """The whole command as a newcomer runs it. Its gain is above what two seeds in either direction could hide."""
+    assert main(["quickstart", "--out", str(tmp_path / "quickstart")]) == 0
+    run = json.loads((tmp_path / "quickstart" / "results.json").read_text(encoding="utf-8"))
+    assert run["seconds"] < 300
+    assert min(run["trial"]["comparison"]["pretrained"]) > max(run["trial"]["comparison"]["untrained"]) + 0.05
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
