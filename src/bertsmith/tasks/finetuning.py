@@ -17,7 +17,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-import torch
 from pydantic import Field
 
 from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, require_free, stage_artefact
@@ -35,9 +34,10 @@ from bertsmith.tasks.sequence_classifier import classifier_labels
 from bertsmith.tasks.task import SentenceTask
 from bertsmith.tasks.task_data import ColumnSettings, TaskData, TaskDataSettings, load_task_data
 from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import METRICS_FILE
 from bertsmith.training.optimiser import OptimiserSettings
-from bertsmith.training.precision import PrecisionName, choose_device, choose_precision
+from bertsmith.training.precision import choose_precision
 
 _REHEARSAL_EXAMPLES = 64
 
@@ -60,14 +60,9 @@ class FinetuneTrainingSettings(OptimiserSettings):
     )
 
 
-class FinetuneRuntimeSettings(Settings):
+class FinetuneRuntimeSettings(MachineSettings):
     """How the machine is used."""
 
-    precision: PrecisionName = Field("auto", description="format of matrix products; auto measures this machine")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where to train; auto takes a GPU if there is one"
-    )
-    threads: int | None = Field(None, ge=1, description="CPU threads for matrix products; default: all cores")
     micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
 
 
@@ -92,8 +87,6 @@ class FinetuneConfig(Settings):
 def finetune(config: FinetuneConfig) -> FinetuneResult:
     """Fine-tune with one added layer (BERT 4): once with each seed; keeps the best, writes everything down."""
     require_free(config.out)
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
     data = load_task_data(config.task_data, config.columns, config.seed)
     if not config.dry_run:
         result = _finetune(config, data)
@@ -162,7 +155,7 @@ def _encode(
 
 
 def _seed_settings(config: FinetuneConfig, task: SentenceTask) -> SeedSettings:
-    device = choose_device(config.runtime.device)
+    device = config.runtime.take_device()
     return SeedSettings(
         task=task,
         optimiser=config.training,

@@ -16,7 +16,7 @@ from bertsmith.tasks.collapse import BlindGuess, CollapseWatch, LossComparison, 
 from bertsmith.tasks.encoding import EncodedExamples, TaskBatches, TaskCursor
 from bertsmith.tasks.sequence_classifier import score_examples
 from bertsmith.tasks.task import SentenceTask
-from bertsmith.training.loop import Position, Step, training_steps
+from bertsmith.training.loop import Position, training_steps
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
 
@@ -109,7 +109,7 @@ def run_seed(
             watch.after_step(done, step.progress, *compared)
             line.update(done, f"loss {step.loss:.3f}  {step.num_tokens / step.seconds:,.0f} tok/s")
             if done % _LOG_STEPS == 0:
-                record({"seed": seed, "step": done, "train": _train_record(step)})
+                record({"seed": seed, "step": done, "train": step.record()})
             if done % batches.batches_per_epoch == 0:
                 epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, losses))
                 losses = LossComparison()
@@ -143,13 +143,3 @@ def _answer(task: SentenceTask, predictions: np.ndarray) -> str:
     if task.labels is None:
         return f"about {float(np.mean(predictions)):.2f}"
     return f"'{task.labels[int(predictions[0])]}'"
-
-
-def _train_record(step: Step[TaskCursor]) -> Mapping[str, float]:
-    return dict(step.metrics) | {
-        "loss": step.loss,
-        "learning_rate": step.learning_rate,
-        "gradient_norm": step.gradient_norm,
-        "tokens": step.num_tokens,
-        "seconds": step.seconds,
-    }

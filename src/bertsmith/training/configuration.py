@@ -12,8 +12,8 @@ from bertsmith.batches.pretraining import BatchSettings
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
+from bertsmith.training.machine import MachineSettings
 from bertsmith.training.optimiser import OptimiserSettings
-from bertsmith.training.precision import PrecisionName
 from bertsmith.training.schedule import Duration
 
 DEFAULT_RECIPE = "paper-base"
@@ -83,14 +83,9 @@ class PretrainingSettings(OptimiserSettings):
         return Duration(steps=self.steps, hours=self.hours)
 
 
-class RuntimeSettings(Settings):
+class RuntimeSettings(MachineSettings):
     """How the machine is used and what is kept. Only precision and micro_batch_size touch the numbers."""
 
-    precision: PrecisionName = Field("auto", description="format of matrix products; auto measures this machine")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where to train; auto takes a GPU if there is one"
-    )
-    threads: int | None = Field(None, ge=1, description="CPU threads for matrix products; default: all cores")
     micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
     checkpoint_minutes: float = Field(10.0, gt=0, description="minutes between checkpoints")
     checkpoint_steps: int | None = Field(None, ge=1, description="steps between checkpoints, instead of minutes")

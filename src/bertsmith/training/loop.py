@@ -88,6 +88,17 @@ class Step(Generic[CursorType]):
     num_sequences: int
     seconds: float
 
+    def record(self) -> dict[str, float]:
+        """What a line of metrics.jsonl says of the step."""
+        return dict(self.metrics) | {
+            "loss": self.loss,
+            "learning_rate": self.learning_rate,
+            "gradient_norm": self.gradient_norm,
+            "tokens": self.num_tokens,
+            "seconds": self.seconds,
+            "elapsed_seconds": self.position.elapsed_seconds,
+        }
+
 
 def training_steps(
     objective: Objective[BatchType],

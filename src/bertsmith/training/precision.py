@@ -6,20 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bertsmith.core.errors import ConfigurationError
-
 PrecisionName = Literal["auto", "bfloat16", "float32"]
 
 _WORTH_IT = 1.3  # bfloat16 is chosen where it multiplies at least this much faster than float32
-
-
-def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """The device to train on; "auto" takes a GPU where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("There is no CUDA device here that torch can use. Leave --device out, or give cpu.")
-    return torch.device(name)
 
 
 def choose_precision(name: PrecisionName, device: torch.device) -> torch.dtype:

@@ -32,7 +32,7 @@ from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.metrics_log import MetricsLog
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
-from bertsmith.training.precision import choose_device, choose_precision, matmul_peak
+from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, start_run
 from bertsmith.training.screen import Speedometer
 from bertsmith.training.signals import StopRequest, stop_on_signal
@@ -65,7 +65,7 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     store.verify()
     if config.dry_run:
         return _rehearse(config, store)
-    device = _use_machine(config)
+    device = config.runtime.take_device()
     precision = choose_precision(config.runtime.precision, device)
     run = start_run(config, store, str(precision).removeprefix("torch."))
     return _train(run, store, checkpoint=None, device=device)
@@ -87,13 +87,7 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
     require_same_inputs(run, store)
     if is_checkpoint:
         set_aside_later(folder)
-    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints), _use_machine(run.config))
-
-
-def _use_machine(config: PretrainConfig) -> torch.device:
-    if config.runtime.threads is not None:
-        torch.set_num_threads(config.runtime.threads)
-    return choose_device(config.runtime.device)
+    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints), run.config.runtime.take_device())
 
 
 def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device) -> PretrainResult:
@@ -130,7 +124,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
                     speedometer.add(step)
                     line.update(step.progress, speedometer.status())
                     if step.position.steps_done % settings.log_steps == 0:
-                        log.write(step.position.steps_done, "train", _record(step))
+                        log.write(step.position.steps_done, "train", step.record())
                     if _evaluation_is_due(step, settings.evaluations):
                         _evaluate(objective, held_out, log, step.position.steps_done, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
@@ -277,14 +271,3 @@ def _speedometer(run: Run, model: BertForPreTraining, batch: PretrainingBatch, d
     mean_length = batch.num_tokens / batch.num_sequences
     label_share = len(batch.masked_labels) / batch.num_tokens
     return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)
-
-
-def _record(step: Step[Cursor]) -> dict[str, float]:
-    return dict(step.metrics) | {
-        "loss": step.loss,
-        "learning_rate": step.learning_rate,
-        "gradient_norm": step.gradient_norm,
-        "tokens": step.num_tokens,
-        "seconds": step.seconds,
-        "elapsed_seconds": step.position.elapsed_seconds,
-    }

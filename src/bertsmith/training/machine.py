@@ -1,0 +1,33 @@
+"""The part of the machine that a verb uses."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from bertsmith.core.configuration import Settings
+from bertsmith.core.errors import ConfigurationError
+from bertsmith.training.precision import PrecisionName
+
+
+class MachineSettings(Settings):
+    """Number format, device and threads."""
+
+    precision: PrecisionName = Field("auto", description="format of matrix products; auto measures this machine")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to run; auto takes a GPU if there is one")
+    threads: int | None = Field(None, ge=1, description="CPU threads for matrix products; default: all cores")
+
+    def take_device(self) -> torch.device:
+        """Set the number of threads for this process and choose the device.
+
+        raises  ConfigurationError for a GPU that is not there
+        """
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigurationError(
+                "There is no CUDA device here that torch can use. Leave --device out, or give cpu."
+            )
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(self.device)
