@@ -256,7 +256,7 @@ def test_held_out_batches_are_the_same_whatever_the_training_masks(divided_store
     store = divided_store
 
     def held_out(settings: BatchSettings) -> list[PretrainingBatch]:
-        return held_out_batches(store, store.tokenizer, settings, max_sequences=50, batch_size=16)
+        return held_out_batches(store, settings, max_sequences=50, batch_size=16)
 
     usual = held_out(SMALL)
     assert [batch.num_sequences for batch in usual] == [16, 16, 16, 2]
@@ -269,7 +269,7 @@ def test_held_out_batches_are_the_same_whatever_the_training_masks(divided_store
 def test_held_out_batches_hold_each_held_out_token_once_at_most(divided_store):
     store = divided_store
     held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
-    batches = held_out_batches(store, store.tokenizer, SMALL, max_sequences=10**6, batch_size=64)
+    batches = held_out_batches(store, SMALL, max_sequences=10**6, batch_size=64)
     seen: list[int] = []
     for a, b, not_next in (sample for batch in batches for sample in segments(batch)):
         seen += [*a.tolist(), *([] if not_next else b.tolist())]
@@ -281,14 +281,14 @@ def test_a_single_held_out_document_takes_its_random_text_from_the_training_spli
     store = make_store(random_documents(10, seed=3, sentences=30), held_out=0.1)
     assert store.held_out.num_documents == 1
     held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
-    (batch,) = held_out_batches(store, store.tokenizer, SMALL, max_sequences=1000, batch_size=1000)
+    (batch,) = held_out_batches(store, SMALL, max_sequences=1000, batch_size=1000)
     labels = [not_next for _, b, not_next in segments(batch) if held_out.issuperset(b.tolist()) != bool(not_next)]
     assert len(labels) == batch.num_sequences
     assert {0, 1} == set(labels)
 
 
 def test_without_held_out_text_there_are_no_held_out_batches(small_store):
-    assert held_out_batches(small_store, small_store.tokenizer, SMALL, max_sequences=9, batch_size=9) == []
+    assert held_out_batches(small_store, SMALL, max_sequences=9, batch_size=9) == []
 
 
 def test_the_look_inside_shows_what_was_masked(small_store, tokenizer):

@@ -15,8 +15,9 @@ from test_sources import plant, zstd
 
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text import decoding, documents, records
-from bertsmith.text.documents import ReadingSettings, read_documents
+from bertsmith.text.documents import ReadingSettings, read_source
 from bertsmith.text.reading_report import Finding, ReadingReport
+from bertsmith.text.sources import find_sources
 
 POLICIES = ("strict", "replace", "skip")
 
@@ -24,7 +25,9 @@ POLICIES = ("strict", "replace", "skip")
 def read(*inputs, report=None, **setting) -> list[str]:
     """The text of each document, its pieces joined by '|'."""
     texts: list[str] = []
-    for piece in read_documents(ReadingSettings(inputs=tuple(map(str, inputs)), **setting), report or ReadingReport()):
+    settings, report = ReadingSettings(inputs=tuple(map(str, inputs)), **setting), report or ReadingReport()
+    sources = find_sources(settings.inputs, settings.format, report)
+    for piece in (piece for source in sources for piece in read_source(source, settings, report)):
         if piece.continues:
             texts[-1] += "|" + piece.text
         else:

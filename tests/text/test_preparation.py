@@ -76,7 +76,7 @@ def some_text(seed: int, num_documents: int) -> str:
 def test_documents_and_sentences_arrive_in_the_store_in_order(make):
     store = make({"a.txt": "The cat sat. On the mat!\n\nMat", "b.txt": "Mr. X sat on the mat."}, held_out=0)
     assert documents(store) == [["the cat sat .", "on the mat !", "mat"], ["mr . x sat on the mat ."]]
-    assert store.vocabulary_fingerprint == Tokenizer(PIECES).fingerprint
+    assert store.tokenizer.fingerprint == Tokenizer(PIECES).fingerprint
 
 
 def test_special_pieces_in_the_text_are_ordinary_text(make):

@@ -283,7 +283,7 @@ def test_the_writer_refuses_what_would_make_a_false_store(tmp_path, token_ids, l
 
 def test_the_store_knows_its_tokenizer(tmp_path):
     store = make_store(tmp_path / "s", [Document.random(np.random.default_rng(0), 3, 9)])
-    assert store.vocabulary_fingerprint == TOKENIZER.fingerprint
+    assert store.tokenizer.fingerprint == TOKENIZER.fingerprint
     assert store.tokenizer.pieces == TOKENIZER.pieces
 
 

@@ -110,7 +110,7 @@ def test_kills_at_random_moments_of_continuous_saving_lose_nothing(store, tmp_pa
                 safe = receiver.recv()
             except EOFError:
                 break
-        newest = newest_intact_checkpoint(run.folder, run.checkpoints)
+        newest = newest_intact_checkpoint(run.checkpoints)
         assert newest is not None
         assert int(newest.name.removeprefix("step-")) >= safe
         safe = int(newest.name.removeprefix("step-"))

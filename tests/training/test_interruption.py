@@ -140,13 +140,14 @@ def assert_equal_weights(weights: dict[str, Tensor], run: Path) -> None:
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_as_one_that_was_not(store, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    changes = {"training": {"steps": 40}, "data": {"batch_size": 4}, "runtime": {"checkpoint_steps": 3}}
+    changes = {"training": {"steps": 150}, "data": {"batch_size": 4}, "runtime": {"checkpoint_steps": 3}}
     pretrain(small_config(store, whole, **changes))
     process = start(store, killed, **changes)
     for kill in range(4):
         time.sleep(kill / 20)
         process.kill()
         process.communicate()
+        assert not (killed / "model").exists(), "the run was over before it could be killed: give it more steps"
         process = subprocess.Popen([sys.executable, "-m", "bertsmith", "pretrain", "--resume", str(killed)])
         saved = last_step(killed)
         while process.poll() is None and last_step(killed) == saved:

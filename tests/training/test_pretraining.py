@@ -169,6 +169,27 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_offered(finished_ru
     assert (run / f"checkpoints/step-00000006{SET_ASIDE}").exists()
 
 
+def test_going_back_to_a_checkpoint_that_cannot_be_used_sets_nothing_aside(finished_run, tmp_path):
+    run = cut_after(finished_run, 6, tmp_path / "run")
+    before = sorted(path.name for path in (run / "checkpoints").iterdir())
+    with pytest.raises(ArtefactError, match=r"step-00000009 is not a checkpoint\. There are: step-00000001"):
+        resume_pretraining(run / "checkpoints/step-00000009", {})
+    state = run / "checkpoints/step-00000003/state.json"
+    state.write_bytes(state.read_bytes().replace(b"3", b"4"))
+    with pytest.raises(DamagedArtefact, match=r"step-00000003/state\.json is damaged"):
+        resume_pretraining(run / "checkpoints/step-00000003", {})
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == before
+
+
+def test_a_setting_edited_in_run_json_is_refused_by_name(finished_run, tmp_path):
+    run = cut_after(finished_run, 4, tmp_path / "run")
+    content = json.loads((run / "run.json").read_text())
+    content["configuration"]["data"]["masking_rate"] = 0.3
+    (run / "run.json").write_text(json.dumps(content))
+    with pytest.raises(MismatchedArtefact, match=r"data\.masking_rate = 0\.15; it cannot go on with 0\.3"):
+        resume_pretraining(run, {})
+
+
 def test_only_the_newest_checkpoints_are_kept(store, tmp_path):
     pretrain(small_config(store, tmp_path / "run", runtime={"keep_checkpoints": 2}))
     names = [path.name for path in sorted((tmp_path / "run/checkpoints").iterdir())]

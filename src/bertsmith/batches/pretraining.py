@@ -226,7 +226,7 @@ class _Window:
 
 
 def held_out_batches(
-    store: TokenStore, tokenizer: Tokenizer, settings: BatchSettings, *, max_sequences: int, batch_size: int
+    store: TokenStore, settings: BatchSettings, *, max_sequences: int, batch_size: int
 ) -> list[PretrainingBatch]:
     """The first `max_sequences` samples of the held-out split, always the same ones with the same masks.
 
@@ -239,7 +239,7 @@ def held_out_batches(
         return []
     standard = BatchSettings(max_seq_length=settings.max_seq_length, next_sentence=settings.next_sentence)
     random_text = store.held_out if store.held_out.num_documents > 1 else store.train
-    batches = PretrainingBatches(store.held_out, tokenizer, standard, seed=0, random_text=random_text)
+    batches = PretrainingBatches(store.held_out, store.tokenizer, standard, seed=0, random_text=random_text)
     epoch = takewhile(lambda place: place.epoch == 0, batches.places(Cursor()))
     places = list(islice(epoch, max_sequences))
     return [batches.assemble(places[start : start + batch_size]) for start in range(0, len(places), batch_size)]

@@ -189,7 +189,6 @@ def describe_pretraining(
     assert result.held_out is not None  # the text has thousands of documents, so some are held out
     held_out = held_out_batches(
         store,
-        store.tokenizer,
         settings.data,
         max_sequences=settings.runtime.evaluation_sequences,
         batch_size=_EVALUATION_BATCH,

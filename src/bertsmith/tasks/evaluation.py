@@ -22,9 +22,9 @@ from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import SentenceTask
 from bertsmith.tasks.task_data import ColumnSettings
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.evaluation import HeldOutScores, evaluate_held_out
 from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.starting_point import require_same_vocabulary
 
 
 class EvaluateConfig(Settings):
@@ -106,17 +106,11 @@ def _evaluate_on_text(config: EvaluateConfig) -> TextScores:
     if store.held_out.num_blocks == 0:
         raise InputError(f"{config.data} holds no held-out text. Prepare a store with --held-out 0.01 or more.")
     folder = resolve_model_folder(config.model)
-    fingerprint = Tokenizer.load(folder).fingerprint
-    if fingerprint != store.tokenizer.fingerprint:
-        raise MismatchedArtefact(
-            f"The model {folder} has the vocabulary {fingerprint[:16]}..., the token store {config.data} has "
-            f"{store.tokenizer.fingerprint[:16]}... Prepare the text with the model's vocabulary."
-        )
+    require_same_vocabulary(folder, store)
     model = load_model(BertForPreTraining, folder)
     config.runtime.place(model)
     batches = held_out_batches(
         store,
-        store.tokenizer,
         _batch_settings(folder, config.max_seq_length),
         max_sequences=config.max_sequences,
         batch_size=config.runtime.batch_size,

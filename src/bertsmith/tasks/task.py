@@ -56,11 +56,6 @@ class SentenceTask:
         return self.labels is None
 
     @property
-    def num_outputs(self) -> int:
-        """Width C of the added layer."""
-        return 1 if self.labels is None else len(self.labels)
-
-    @property
     def is_pair(self) -> bool:
         """Whether an example has two texts."""
         return self.columns.text_pair is not None

@@ -18,7 +18,7 @@ from bertsmith.text.decoding import cut_text, split_lines, text_blocks, without_
 from bertsmith.text.formats import Format, decide_format, foreign_content
 from bertsmith.text.reading_report import Finding, OnError, ReadingReport
 from bertsmith.text.records import jsonl_texts, parquet_texts
-from bertsmith.text.sources import Source, byte_blocks, find_sources
+from bertsmith.text.sources import Source, byte_blocks
 from bertsmith.text.wikipedia import wiki_paragraphs
 from bertsmith.text.wrapping import join_wrapped
 
@@ -59,17 +59,11 @@ class DocumentPiece:
     continues: bool
 
 
-def read_documents(settings: ReadingSettings, report: ReadingReport) -> Iterator[DocumentPiece]:
-    """Read all inputs in order, in bounded memory; `report` is filled on the way.
+def read_source(source: Source, settings: ReadingSettings, report: ReadingReport) -> Iterator[DocumentPiece]:
+    """Read the documents of one file in order, in bounded memory; `report` is filled on the way.
 
     raises  InputError for what cannot be read, and under `strict` for the first damage
     """
-    for source in find_sources(settings.inputs, settings.format, report):
-        yield from read_source(source, settings, report)
-
-
-def read_source(source: Source, settings: ReadingSettings, report: ReadingReport) -> Iterator[DocumentPiece]:
-    """Read the documents of one file."""
     begun = report.stored_bytes_read
     blocks = byte_blocks(source, settings.on_error, report)
     head = next(blocks, b"")

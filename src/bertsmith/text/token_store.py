@@ -171,11 +171,6 @@ class TokenStore:
         """The tokenizer that made the ids."""
         return Tokenizer.load(self.folder / TOKENIZER_FOLDER)
 
-    @property
-    def vocabulary_fingerprint(self) -> str:
-        """The tokenizer's fingerprint: what a model must share to be trained on this store."""
-        return self.tokenizer.fingerprint
-
     @cached_property
     def token_counts(self) -> NDArray[np.int64]:
         """[V] occurrences of each piece in train: the unigram floor and the output bias come from here."""

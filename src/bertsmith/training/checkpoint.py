@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.artefact import remove_abandoned, stage_artefact, verify_artefact
-from bertsmith.core.errors import DamagedArtefact
+from bertsmith.core.errors import ArtefactError, DamagedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.text.tokenizer import Tokenizer
@@ -91,7 +91,7 @@ def list_checkpoints(checkpoints: Path) -> list[Path]:
     return sorted(path for path in checkpoints.glob("step-*") if path.is_dir() and not path.name.endswith(SET_ASIDE))
 
 
-def newest_intact_checkpoint(run_folder: Path, checkpoints: Path) -> Path | None:
+def newest_intact_checkpoint(checkpoints: Path) -> Path | None:
     """The newest checkpoint after checking all its files, or None if there is none.
 
     raises  DamagedArtefact naming the damaged file and the newest checkpoint that is intact
@@ -102,22 +102,30 @@ def newest_intact_checkpoint(run_folder: Path, checkpoints: Path) -> Path | None
     try:
         verify_artefact(found[-1], CHECKPOINT)
     except DamagedArtefact as damage:
-        raise DamagedArtefact(f"{damage} {_offer(run_folder, found[:-1])}") from None
+        raise DamagedArtefact(f"{damage} {_offer(found[:-1])}") from None
     return found[-1]
 
 
-def set_aside_later(checkpoint: Path) -> None:
-    """Rename the checkpoints after this one, damaged or not, so that training can write those steps again."""
-    for later in list_checkpoints(checkpoint.parent):
-        if later.name > checkpoint.name:
-            later.rename(later.with_name(later.name + SET_ASIDE))
+def go_back_to(checkpoint: Path) -> Path:
+    """Make this checkpoint the newest: check all its files, then rename the later ones, damaged or not.
+
+    raises  ArtefactError if it is not a checkpoint, DamagedArtefact if it is not intact; then nothing is renamed
+    """
+    everything = list_checkpoints(checkpoint.parent)
+    if checkpoint not in everything:
+        names = ", ".join(path.name for path in everything) or "none"
+        raise ArtefactError(f"{checkpoint} is not a checkpoint. There are: {names}.")
+    verify_artefact(checkpoint, CHECKPOINT)
+    for later in everything[everything.index(checkpoint) + 1 :]:
+        later.rename(later.with_name(later.name + SET_ASIDE))
+    return checkpoint
 
 
-def _offer(run_folder: Path, older: list[Path]) -> str:
+def _offer(older: list[Path]) -> str:
     for checkpoint in reversed(older):
         try:
             verify_artefact(checkpoint, CHECKPOINT)
         except DamagedArtefact:
             continue
         return f"To go on from the one before it: bertsmith pretrain --resume {checkpoint}"
-    return f"No older checkpoint of {run_folder} is intact, so the run has to start again."
+    return "No older checkpoint is intact, so the run has to start again."

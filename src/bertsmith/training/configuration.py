@@ -84,7 +84,10 @@ class PretrainingSettings(OptimiserSettings):
 
 
 class RuntimeSettings(MachineSettings):
-    """How the machine is used and what is kept. Only precision and micro_batch_size touch the numbers."""
+    """How the machine is used and what is kept.
+
+    Precision, device, threads and micro_batch_size decide how sums are rounded; the rest does not touch the numbers.
+    """
 
     micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
     checkpoint_minutes: float = Field(10.0, gt=0, description="minutes between checkpoints")

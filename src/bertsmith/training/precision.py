@@ -26,7 +26,7 @@ def choose_precision(name: PrecisionName, device: torch.device) -> torch.dtype:
 def matmul_peak(dtype: torch.dtype, device: torch.device, size: int = 1024, repeats: int = 5) -> float:
     """FLOP/s of the fastest of `repeats` products of two square matrices: what this machine can do right now.
 
-    size  1,024 on a CPU is beyond the caches and takes about 10 ms; GPUs need 8,192 to be busy
+    size  1,024 keeps a CPU busy for some milliseconds; a GPU gets at least 8,192
     """
     if device.type == "cuda":
         size = max(size, 8192)

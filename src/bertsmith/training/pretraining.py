@@ -11,17 +11,18 @@ import torch
 
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
-from bertsmith.core.artefact import stage_artefact
+from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ArtefactError, StoppedBySignal
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import (
+    CHECKPOINT,
     TrainingState,
+    go_back_to,
     newest_intact_checkpoint,
     save_checkpoint,
-    set_aside_later,
 )
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutScores, evaluate_held_out, unigram_loss
@@ -33,7 +34,7 @@ from bertsmith.training.metrics_log import MetricsLog
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.precision import choose_precision, matmul_peak
-from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, start_run
+from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
 from bertsmith.training.screen import Speedometer
 from bertsmith.training.signals import StopRequest, stop_on_signal
 from bertsmith.training.starting_point import load_starting_point
@@ -68,7 +69,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     device = config.runtime.take_device()
     precision = choose_precision(config.runtime.precision, device)
     run = start_run(config, store, str(precision).removeprefix("torch."))
-    return _train(run, store, checkpoint=None, device=device)
+    with only_writer(run.folder):
+        return _train(run, store, checkpoint=None, device=device)
 
 
 def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResult:
@@ -85,15 +87,18 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
         )
     store = TokenStore.open(run.config.store)
     require_same_inputs(run, store)
-    if is_checkpoint:
-        set_aside_later(folder)
-    return _train(run, store, newest_intact_checkpoint(run.folder, run.checkpoints), run.config.runtime.take_device())
+    with only_writer(run.folder):
+        checkpoint = go_back_to(folder) if is_checkpoint else newest_intact_checkpoint(run.checkpoints)
+        if checkpoint is not None:
+            recorded = read_manifest(checkpoint, CHECKPOINT).configuration
+            require_same_settings(run.folder, recorded, run.configuration)
+        return _train(run, store, checkpoint, run.config.runtime.take_device())
 
 
 def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device) -> PretrainResult:
     """Train to the end of the run, or until a signal asks to stop."""
     settings = run.config.runtime
-    with only_writer(run.folder), stop_on_signal() as stop:
+    with stop_on_signal() as stop:
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
         objective = MaskedLanguageModel(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
@@ -188,7 +193,6 @@ def _held_out(run: Run, store: TokenStore) -> list[PretrainingBatch]:
         return []
     return held_out_batches(
         store,
-        store.tokenizer,
         run.config.data,
         max_sequences=run.config.runtime.evaluation_sequences,
         batch_size=_EVALUATION_BATCH,

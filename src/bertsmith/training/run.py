@@ -23,7 +23,8 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 
 RUN_FILE = "run.json"
-# settings that may differ when a run goes on: they do not touch what is computed
+# settings that may differ when a run goes on. Another device or number of threads adds up in another order: the run
+# then goes on with the same batches, but no longer bit for bit
 _FREE_TO_CHANGE = {"store", "out", "dry_run", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
 _FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps"}
 
@@ -74,14 +75,19 @@ def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
     except (OSError, ValueError, KeyError):
         raise ArtefactError(f"{folder} is not a run of `bertsmith pretrain`: it has no readable {RUN_FILE}.") from None
     before = build_settings(PretrainConfig, recorded)
-    after = build_settings(PretrainConfig, recorded, changes)
-    for name, old, new in differing_settings(before, after):
+    after = build_settings(PretrainConfig, recorded, changes).model_copy(update={"out": folder})
+    require_same_settings(folder, before.model_dump(mode="json"), after.model_dump(mode="json"))
+    return Run(folder, after, precision, made_from)
+
+
+def require_same_settings(folder: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Refuse, by name, a setting that differs from before and that touches the numbers."""
+    for name, old, new in _differing(before, after):
         if name.rpartition(".")[2] not in _FREE_TO_CHANGE:
             raise MismatchedArtefact(
                 f"The run {folder} was started with {name} = {old}; it cannot go on with {new}. "
-                f"Leave the setting out to go on, or start a new run."
+                f"Leave the setting as it was to go on, or start a new run."
             )
-    return Run(folder, after.model_copy(update={"out": folder}), precision, made_from)
 
 
 def require_same_inputs(run: Run, store: TokenStore) -> None:
@@ -100,18 +106,14 @@ def fingerprints(store: TokenStore) -> dict[str, str]:
     return {"vocabulary": store.tokenizer.fingerprint, "token_store": store.fingerprint}
 
 
-def differing_settings(before: PretrainConfig, after: PretrainConfig) -> list[tuple[str, Any, Any]]:
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """(name, old, new) of every setting that differs, groups as "group.name"."""
-    old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
-    differing = []
-    for key, value in old.items():
-        if isinstance(value, dict):
-            differing += [
-                (f"{key}.{name}", value[name], new[key][name]) for name in value if value[name] != new[key][name]
-            ]
-        elif value != new[key]:
-            differing.append((key, value, new[key]))
-    return differing
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from ((f"{key}.{name}", *values) for name, *values in _differing(old, new))
+        elif old != new:
+            yield key, old, new
 
 
 @contextmanager

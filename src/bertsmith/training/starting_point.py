@@ -7,7 +7,7 @@ import torch
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.model.folder import load_model
+from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.model.initialisation import initialise
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
@@ -25,7 +25,7 @@ def load_starting_point(
     if checkpoint is not None:
         model = load_model(BertForPreTraining, checkpoint, seed=config.seed)
     elif config.init is not None:
-        _require_same_vocabulary(config.init, tokenizer, store)
+        require_same_vocabulary(config.init, store)
         model = load_model(BertForPreTraining, config.init, seed=config.seed)
     else:
         model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
@@ -36,10 +36,11 @@ def load_starting_point(
     return model, optimiser, TrainingState(Position(Cursor()), tokens_seen=0)
 
 
-def _require_same_vocabulary(model_folder: Path, tokenizer: Tokenizer, store: TokenStore) -> None:
-    theirs = Tokenizer.load(model_folder)
-    if theirs.fingerprint != tokenizer.fingerprint:
+def require_same_vocabulary(model_folder: Path, store: TokenStore) -> None:
+    """Refuse a model that was trained with another vocabulary than the store's."""
+    model, text = Tokenizer.load(resolve_model_folder(model_folder)).fingerprint, store.tokenizer.fingerprint
+    if model != text:
         raise MismatchedArtefact(
-            f"The model {model_folder} has the vocabulary {theirs.fingerprint[:16]}..., the token store {store.folder} "
-            f"has {tokenizer.fingerprint[:16]}... Prepare the text with the model's vocabulary."
+            f"The model {model_folder} has the vocabulary {model[:16]}..., the token store {store.folder} "
+            f"has {text[:16]}... Prepare the text with the model's vocabulary."
         )
