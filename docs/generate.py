@@ -1,9 +1,11 @@
-"""Renew what the pages take from the code: `python docs/generate.py`. A test holds the pages to it.
+"""Renew what the pages take from the code and from results on file: `python docs/generate.py`. A test holds them to it.
 
 A page has blocks `<!-- from the code: NAME -->` ... `<!-- end -->`; what stands between is replaced.
 """
 
+import json
 import re
+import statistics
 import tomllib
 from pathlib import Path
 from types import NoneType
@@ -15,7 +17,7 @@ from bertsmith.flags import RESUME, Flag, flags_of, usage
 
 DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
-PAGES = ("commands.md", "recipes.md")
+PAGES = ("commands.md", "recipes.md", "results/first-run.md")
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -31,7 +33,9 @@ def blocks(page: str) -> list[str]:
 
 
 def _content(name: str) -> str:
-    return recipe_table() if name == "recipes" else command_section(name, COMMANDS[name])
+    if name in COMMANDS:
+        return command_section(name, COMMANDS[name])
+    return {"recipes": recipe_table, "first-run-pretraining": pretraining_table, "first-run-tasks": task_table}[name]()
 
 
 def command_section(name: str, command: Command) -> str:
@@ -97,6 +101,42 @@ def recipe_table() -> str:
         named = [f"{group}.{key} = {value}" for group, table in settings.items() for key, value in table.items()]
         rows.append(f"| `{path.stem}` | {'; '.join(f'`{setting}`' for setting in named)} |")
     return "\n".join(["| recipe | settings |", "|---|---|", *rows]) + "\n"
+
+
+def pretraining_table() -> str:
+    """What each run of the first run ended with on held-out text."""
+    rows = []
+    for name, run in _first_run()["pretraining"].items():
+        scores = run["held_out"][-1]
+        length = f"{run['steps']:,} | {run['tokens'] / 1e6:.1f} M | {run['minutes']:.0f}"
+        masked_words = f"{scores['mlm_loss']:.3f} | {scores['perplexity']:.0f} | {scores['mlm_accuracy']:.1%}"
+        rows.append(f"| `{name}` | {length} | {masked_words} | {scores['nsp_accuracy']:.1%} |")
+    header = (
+        "| initialisation | steps | tokens | minutes | loss (nats) | perplexity | words guessed | next sentence told |"
+    )
+    return "\n".join([header, "|---|---|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def task_table() -> str:
+    """Dev scores of the first run's tasks: mean and standard deviation over seeds, and the gain by pre-training."""
+    rows = []
+    for task, result in _first_run()["tasks"].items():
+        untrained, *pretrained = (result["scores"][start] for start in ("untrained", "normal", "neighbour"))
+        cells = [f"{task}, {result['metric']}", _spread(untrained)]
+        for scores in pretrained:
+            cells += [_spread(scores), f"{100 * (statistics.fmean(scores) - statistics.fmean(untrained)):+.1f}"]
+        rows.append(f"| {' | '.join(cells)} |")
+    header = "| task | untrained | `normal` | gain | `neighbour` | gain |"
+    return "\n".join([header, "|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _spread(scores: list[float]) -> str:
+    return f"{100 * statistics.fmean(scores):.1f} ± {100 * statistics.stdev(scores):.1f}"
+
+
+def _first_run() -> dict[str, Any]:
+    results: dict[str, Any] = json.loads((DOCS / "results" / "first-run.json").read_text(encoding="utf-8"))
+    return results
 
 
 def _cell(text: str) -> str:
