@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -47,11 +49,12 @@ def test_a_slice_is_the_batch_of_its_sequences(lengths, data):
     assert sliced.max_seqlen == expected.max_seqlen
 
 
-@given(sequence_lengths, st.integers(1, 5), st.booleans())
-def test_micro_batches_hold_exactly_the_batch(lengths, size, next_sentence):
+@given(sequence_lengths, st.data(), st.booleans())
+def test_slices_hold_exactly_the_batch(lengths, data, next_sentence):
     batch = make_batch(lengths, next_sentence)
-    parts = batch.micro_batches(size)
-    assert all(part.num_sequences <= size for part in parts)
+    borders = [0, *sorted(data.draw(st.sets(st.integers(1, len(lengths)))) | {len(lengths)})]
+    parts = [batch.slice(start, stop) for start, stop in pairwise(borders)]
+    assert [part.num_sequences for part in parts] == np.diff(borders).tolist()
     for name in ("token_ids", "segment_ids", "positions"):
         together = torch.cat([getattr(part.inputs, name) for part in parts])
         assert torch.equal(together, getattr(batch.inputs, name)), name

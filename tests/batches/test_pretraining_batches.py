@@ -44,6 +44,10 @@ def same(left: PretrainingBatch, right: PretrainingBatch) -> bool:
     )
 
 
+def samples_of(batch: PretrainingBatch) -> list[PretrainingBatch]:
+    return [batch.slice(index, index + 1) for index in range(batch.num_sequences)]
+
+
 def segments(batch: PretrainingBatch) -> list[tuple[np.ndarray, np.ndarray, int | None]]:
     """A, B and the label of each sample, masks undone, as places in the corpus."""
     token_ids = batch.inputs.token_ids.clone()
@@ -64,7 +68,7 @@ def segments(batch: PretrainingBatch) -> list[tuple[np.ndarray, np.ndarray, int 
 def test_a_sample_is_cls_a_sep_b_sep(small_store, tokenizer, next_sentence):
     batch, _ = batches_of(small_store, BatchSettings(next_sentence=next_sentence)).batch(Cursor())
     specials = {tokenizer.cls_id, tokenizer.sep_id}
-    for part in batch.micro_batches(1):
+    for part in samples_of(batch):
         token_ids, segment_ids = part.inputs.token_ids.clone(), part.inputs.segment_ids
         token_ids[part.masked_positions] = part.masked_labels
         places = [place for place, piece in enumerate(token_ids.tolist()) if piece in specials]
@@ -130,7 +134,7 @@ def test_a_batch_has_masks_at_the_set_rate(small_store):
 
 def test_max_predictions_bounds_the_labels_of_a_sample(small_store):
     batch, _ = batches_of(small_store, BatchSettings(max_predictions=3)).batch(Cursor())
-    assert max(len(part.masked_labels) for part in batch.micro_batches(1)) == 3
+    assert max(len(part.masked_labels) for part in samples_of(batch)) == 3
 
 
 # --- a function of seed and place alone -------------------------------------------------------------------------------
@@ -157,7 +161,7 @@ def test_the_batch_size_only_decides_where_batches_end(small_store):
         batch, cursor = three.batch(cursor)
         parts.append(batch)
     assert one[1] == cursor
-    assert all(same(left, right) for left, right in zip(one[0].micro_batches(30), parts, strict=True))
+    assert all(same(one[0].slice(30 * index, 30 * (index + 1)), part) for index, part in enumerate(parts))
 
 
 def test_batches_cross_windows_and_epochs_without_a_seam(large_store):
@@ -294,7 +298,7 @@ def test_without_held_out_text_there_are_no_held_out_batches(small_store):
 def test_the_look_inside_shows_what_was_masked(small_store, tokenizer):
     batch, _ = batches_of(small_store).batch(Cursor())
     text = describe(batch, tokenizer).plain
-    sample = batch.micro_batches(1)[0]
+    sample = batch.slice(0, 1)
     verdict = "comes from another document" if batch.not_next[0] else "follows A"
     assert text.startswith(
         f"The first of 32 samples: {sample.num_tokens} tokens, {len(sample.masked_labels)} to guess; B "

@@ -109,9 +109,9 @@ def test_a_batch_is_a_function_of_seed_and_cursor(tokenizer):
     assert not torch.equal(forwards[0], forwards[5])  # the next epoch has another order
 
 
-def test_micro_batches_together_are_the_batch(tokenizer):
+def test_slices_together_are_the_batch(tokenizer):
     batch, _ = batches_of(tokenizer, 10, 10).batch(TaskCursor())
-    parts = batch.micro_batches(4)
+    parts = [batch.slice(0, 4), batch.slice(4, 8), batch.slice(8, 10)]
     assert [part.num_sequences for part in parts] == [4, 4, 2]
     assert torch.equal(torch.cat([part.inputs.token_ids for part in parts]), batch.inputs.token_ids)
     assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)

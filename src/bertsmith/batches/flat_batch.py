@@ -119,25 +119,8 @@ class PretrainingBatch:
         """T."""
         return self.inputs.num_tokens
 
-    def micro_batches(self, size: int) -> list[Self]:
-        """Cut into batches of at most `size` sequences, in order; together they hold exactly this batch."""
-        if size < 1:
-            raise ValueError(f"a micro-batch needs at least one sequence, not {size}")
-        return [
-            self._slice(start, min(start + size, self.num_sequences)) for start in range(0, self.num_sequences, size)
-        ]
-
-    def to(self, device: torch.device | str) -> Self:
-        """The same batch on another device."""
-        return replace(
-            self,
-            inputs=self.inputs.to(device),
-            masked_positions=self.masked_positions.to(device),
-            masked_labels=self.masked_labels.to(device),
-            not_next=None if self.not_next is None else self.not_next.to(device),
-        )
-
-    def _slice(self, start: int, stop: int) -> Self:
+    def slice(self, start: int, stop: int) -> Self:
+        """The sequences start:stop with their labels."""
         first_token, end_token = self.inputs.borders[start], self.inputs.borders[stop]
         window = torch.tensor([first_token, end_token], device=self.masked_positions.device)
         first, end = torch.searchsorted(self.masked_positions, window).tolist()
@@ -147,4 +130,14 @@ class PretrainingBatch:
             masked_positions=self.masked_positions[first:end] - first_token,
             masked_labels=self.masked_labels[first:end],
             not_next=None if self.not_next is None else self.not_next[start:stop],
+        )
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            masked_positions=self.masked_positions.to(device),
+            masked_labels=self.masked_labels.to(device),
+            not_next=None if self.not_next is None else self.not_next.to(device),
         )

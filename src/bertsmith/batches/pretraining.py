@@ -250,7 +250,7 @@ def describe(batch: PretrainingBatch, tokenizer: Tokenizer) -> Text:
 
     returns  a rich text; `.plain` is the same without colours: `the [MASK]{dog} bar[MASK]{##ks} at at{me}`
     """
-    sample = batch.micro_batches(1)[0]
+    sample = batch.slice(0, 1)
     positions: list[int] = sample.masked_positions.tolist()
     labels: dict[int, str] = dict(zip(positions, tokenizer.tokens(sample.masked_labels.tolist()), strict=True))
     text = Text()

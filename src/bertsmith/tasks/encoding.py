@@ -132,14 +132,9 @@ class TaskBatch:
         """T."""
         return self.inputs.num_tokens
 
-    def micro_batches(self, size: int) -> list[Self]:
-        """Cut into batches of at most `size` sequences, in order."""
-        starts = range(0, self.num_sequences, size)
-        return [
-            replace(self, inputs=self.inputs.slice(start, stop), labels=self.labels[start:stop])
-            for start in starts
-            for stop in [min(start + size, self.num_sequences)]
-        ]
+    def slice(self, start: int, stop: int) -> Self:
+        """The sequences start:stop with their labels."""
+        return replace(self, inputs=self.inputs.slice(start, stop), labels=self.labels[start:stop])
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""

@@ -6,7 +6,7 @@ The same loop serves pre-training and every fine-tuning task. It knows nothing o
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -31,8 +31,8 @@ class Batch(Protocol):
     def num_sequences(self) -> int:
         """Sequences, each of one or two segments."""
 
-    def micro_batches(self, size: int) -> Sequence[Self]:
-        """Cut into batches of at most `size` sequences, in order."""
+    def slice(self, start: int, stop: int) -> Self:
+        """The sequences start:stop with their labels, as a batch."""
 
     def to(self, device: torch.device) -> Self:
         """The same batch on a device."""
@@ -166,9 +166,10 @@ def _accumulate(
     optimiser.zero_gradients()
     total_loss = 0.0
     total_metrics: dict[str, float] = {}
-    for index, micro_batch in enumerate(batch.micro_batches(micro_batch_size)):
+    for index, start in enumerate(range(0, batch.num_sequences, micro_batch_size)):
         if stop():
             return None
+        micro_batch = batch.slice(start, min(start + micro_batch_size, batch.num_sequences))
         torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, index))
         loss, metrics = objective(micro_batch, batch)
         loss.backward()  # type: ignore[no-untyped-call]
