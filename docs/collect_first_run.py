@@ -25,7 +25,7 @@ from bertsmith.training.run import read_run
 RESULTS = Path(__file__).parent / "results"
 INITIALISATIONS = ("normal", "neighbour")
 STARTS = ("untrained", *INITIALISATIONS)
-TASKS = ("sst-2", "mrpc", "sts-b")
+TASKS = ("mrpc",)
 RECORDS_PER_POINT = 20  # of the training curve: the mean of so many lines of metrics.jsonl
 
 
