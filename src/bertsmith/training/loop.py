@@ -118,8 +118,10 @@ def training_steps(
     seed              of dropout: the masks of a micro-batch are a function of (seed, step, micro-batch)
     micro_batch_size  sequences of one forward and backward pass; gradients are added up over the whole batch
     stop              asked between micro-batches; if true the unfinished step is dropped and the generator ends
-    raises            NonFiniteLoss before an update that would spoil the weights
+    raises            NonFiniteLoss before an update that would spoil the weights, ValueError for empty micro-batches
     """
+    if micro_batch_size < 1:
+        raise ValueError(f"a micro-batch needs at least one sequence, not {micro_batch_size}")
     position = start
     session_started = time.monotonic()
     with Prefetch(batches.batch, start.cursor) as prefetched:
