@@ -1,4 +1,4 @@
-"""What the first real run gave: a pre-training from each initialisation, three tasks, five seeds.
+"""What the first real run gave: a pre-training from each initialisation, tasks from each start, several seeds.
 
     python docs/collect_first_run.py FOLDER
 
@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from bertsmith.batches.pretraining import held_out_batches
 from bertsmith.core.artefact import read_manifest
+from bertsmith.tasks.metrics import METRICS
+from bertsmith.tasks.task_data import ColumnSettings, TaskDataSettings, load_task_data
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
@@ -29,16 +32,11 @@ TASKS = ("mrpc",)
 RECORDS_PER_POINT = 20  # of the training curve: the mean of so many lines of metrics.jsonl
 
 
-def describe_store(folder: Path) -> dict[str, Any]:
+def describe_store(store: TokenStore) -> dict[str, Any]:
     """Size of the text."""
-    store = TokenStore.open(folder)
-    facts = read_manifest(folder, "token_store").facts
     return {
-        "bytes_read": facts["bytes_read"],
-        "documents": facts["documents"],
-        "sentences": facts["sentences"],
+        "bytes_read": read_manifest(store.folder, "token_store").facts["bytes_read"],
         "tokens": store.train.num_tokens + store.held_out.num_tokens,
-        "bytes_per_token": facts["store"]["bytes_per_token"],
         "vocabulary_size": len(store.token_counts),
     }
 
@@ -71,13 +69,16 @@ def _mean_point(records: list[tuple[int, Mapping[str, float]]]) -> tuple[int, fl
 
 
 def describe_task(folder: Path, task: str) -> dict[str, Any]:
-    """Dev scores of every seed from every start."""
-    results = {start: json.loads((folder / f"{task}-{start}" / "results.json").read_text()) for start in STARTS}
+    """Dev scores of every seed from every start, and of giving every example the same answer."""
+    results = {
+        start: json.loads((folder / f"{task}-{start}" / "results.json").read_text(encoding="utf-8")) for start in STARTS
+    }
     metric = results["untrained"]["metric"]
-    manifest = read_manifest(folder / f"{task}-untrained", "finetuning")
+    settings = read_manifest(folder / f"{task}-untrained", "finetuning").configuration
     return {
         "metric": metric,
-        "settings": manifest.configuration["training"],
+        "settings": settings["training"],
+        "same_answer": _score_of_same_answer(settings, metric),
         "examples": {part: facts["examples"] for part, facts in results["untrained"]["parts"].items()},
         "scores": {
             start: [seed["epochs"][-1]["dev"]["dev"][metric] for seed in result["seeds"]]
@@ -85,6 +86,17 @@ def describe_task(folder: Path, task: str) -> dict[str, Any]:
         },
         "collapsed": {start: result["collapsed"] for start, result in results.items()},
     }
+
+
+def _score_of_same_answer(settings: Mapping[str, Any], metric: str) -> float:
+    """The metric on dev of always giving the most frequent answer of the training examples."""
+    task_data, columns = TaskDataSettings(**settings["task_data"]), ColumnSettings(**settings["columns"])
+    data = load_task_data(task_data, columns, settings["seed"])
+    answer = statistics.mode(example.label for example in data.train.rows)
+    labels = [example.label for example in data.dev["dev"].rows]
+    if data.task.labels is not None:
+        answer, labels = data.task.labels.index(answer), [data.task.labels.index(label) for label in labels]
+    return METRICS[metric](np.array(labels), np.full(len(labels), answer))
 
 
 def draw_curves(pretraining: Mapping[str, Any], target: Path) -> None:
@@ -112,11 +124,11 @@ def main() -> None:
     folder = parser.parse_args().folder
     store = TokenStore.open(folder / "store")
     results = {
-        "store": describe_store(folder / "store"),
+        "store": describe_store(store),
         "pretraining": {name: describe_pretraining(folder / f"{name}-mini", store) for name in INITIALISATIONS},
         "tasks": {task: describe_task(folder, task) for task in TASKS},
     }
-    (RESULTS / "first-run.json").write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (RESULTS / "first-run.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     draw_curves(results["pretraining"], RESULTS / "first-run.png")
 
 

@@ -122,12 +122,12 @@ def task_table() -> str:
     rows = []
     for task, result in _first_run()["tasks"].items():
         untrained, *pretrained = (result["scores"][start] for start in ("untrained", "normal", "neighbour"))
-        cells = [f"{task}, {result['metric']}", _spread(untrained)]
+        cells = [f"{task}, {result['metric']}", f"{100 * result['same_answer']:.1f}", _spread(untrained)]
         for scores in pretrained:
             cells += [_spread(scores), f"{100 * (statistics.fmean(scores) - statistics.fmean(untrained)):+.1f}"]
         rows.append(f"| {' | '.join(cells)} |")
-    header = "| task | untrained | `normal` | gain | `neighbour` | gain |"
-    return "\n".join([header, "|---|---|---|---|---|---|", *rows]) + "\n"
+    header = "| task | same answer for all | untrained | `normal` | gain | `neighbour` | gain |"
+    return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
 def _spread(scores: list[float]) -> str:

@@ -4,6 +4,8 @@ import hashlib
 import importlib.util
 import json
 import re
+import shlex
+import statistics
 import struct
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +16,10 @@ import pytest
 
 import bertsmith
 from bertsmith.batches.pretraining import Cursor
-from bertsmith.cli import COMMANDS
+from bertsmith.cli import COMMANDS, settings_class_of
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
 from bertsmith.core.errors import DamagedArtefact
+from bertsmith.flags import flags_of
 from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
@@ -55,6 +58,31 @@ def test_the_tables_are_those_of_the_code(page, generate):
 def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     assert generate.blocks("commands.md") == list(COMMANDS)
     assert generate.blocks("recipes.md") == ["recipes"]
+    assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
+
+
+def test_what_the_first_run_is_said_to_show_is_in_its_figures():
+    text = " ".join((ROOT / "docs" / "results" / "first-run.md").read_text(encoding="utf-8").split())
+    results = json.loads((ROOT / "docs" / "results" / "first-run.json").read_text(encoding="utf-8"))
+    size, runs = results["store"], results["pretraining"]
+    assert f"{size['bytes_read'] / 1e6:.0f} MB of text, {size['tokens'] / 1e6:.1f} million tokens" in text
+    assert {f"{run['tokens'] / 1e6:.1f}" for run in runs.values()} == {"31.5"}
+    end = runs["normal"]["held_out"][-1]["mlm_loss"]
+    passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if scores["mlm_loss"] < end)
+    assert f"has passed before step {passed:,}" in text
+    assert passed / runs["neighbour"]["steps"] * runs["neighbour"]["minutes"] < 7.5
+    mrpc = results["tasks"]["mrpc"]
+    assert f"has an F1 of {100 * mrpc['same_answer']:.1f}" in text
+    assert max(statistics.fmean(scores) for scores in mrpc["scores"].values()) < mrpc["same_answer"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_flags_of_the_commands_on_a_page_exist(page):
+    for line in re.findall(r"^bertsmith (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        verb, *words = shlex.split(line, comments=True)
+        names = {f"--{flag.name.replace('_', '-')}" for flag in flags_of(settings_class_of(COMMANDS[verb]))}
+        known = names | {f"--no-{name[2:]}" for name in names} | {"--resume", "--config", "--json", "--debug"}
+        assert {word for word in words if word.startswith("--")} <= known, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
