@@ -42,7 +42,16 @@ def test_states_of_every_layer_and_the_pooled_state_equal_transformers(
     for ours, other in zip(states, theirs.hidden_states, strict=True):
         assert_close(ours, inputs.flatten(other))
     assert_close(model(inputs.flat, attention=backend), states[-1])
-    assert_close(model.pool(states[-1], inputs.flat), theirs.pooler_output)
+    assert_close(model.pool(states[-1][inputs.flat.first_tokens]), theirs.pooler_output)
+
+
+def test_asking_for_the_states_of_some_tokens_gives_those_of_the_whole_in_the_order_asked(
+    tiny_config, make_inputs, randomise
+):
+    model = randomise(Bert(tiny_config)).eval()
+    inputs = make_inputs().flat
+    rows = torch.tensor([inputs.num_tokens - 1, 0, 7, 7])
+    assert_close(model(inputs, rows), model(inputs)[rows])
 
 
 @backends
@@ -124,7 +133,7 @@ def test_a_real_encoder_equals_transformers(backend):
         states = model.hidden_states(flat, attention=backend)
         for ours, other in zip(states, theirs.hidden_states, strict=True):
             assert_close(ours, other[mask])
-        assert_close(model.pool(states[-1], flat), theirs.pooler_output)
+        assert_close(model.pool(states[-1][flat.first_tokens]), theirs.pooler_output)
 
 
 def test_a_sequence_longer_than_the_table_of_positions_is_refused(tiny_config, make_inputs):

@@ -65,6 +65,11 @@ class FlatBatch:
         """T."""
         return len(self.token_ids)
 
+    @property
+    def first_tokens(self) -> Tensor:
+        """Where each sequence begins, [B] int64 indices into T: the place of its [CLS]."""
+        return self.cu_seqlens[:-1].long()
+
     @cached_property
     def borders(self) -> list[int]:
         """`cu_seqlens` as Python integers."""

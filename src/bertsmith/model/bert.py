@@ -1,12 +1,13 @@
 """BERT in the flat layout: encoder, and the encoder with the heads of each use (Devlin et al. 2019, section 3).
 
-Legend: B sequences, T tokens of all sequences together, M masked tokens, H hidden size, V vocabulary size, A heads,
-L layers, C outputs of a classifier.
+Legend: B sequences, T tokens of all sequences together, M masked tokens, N tokens whose states are asked for, H hidden
+size, V vocabulary size, A heads, L layers, C outputs of a classifier.
 """
 
 from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
@@ -15,7 +16,7 @@ from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.dropout import dropout
 from bertsmith.model.embeddings import Embeddings
 from bertsmith.model.encoder import Encoder
-from bertsmith.model.heads import MaskedLanguageModelHead, Pooler, gather_masked
+from bertsmith.model.heads import MaskedLanguageModelHead, Pooler
 
 
 class Bert(nn.Module):
@@ -30,9 +31,13 @@ class Bert(nn.Module):
         self.encoder = Encoder(config)
         self.pooler = Pooler(config) if pooler else None
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
-        """States after the last layer, [T, H]."""
-        for states in self._states(inputs, ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)):
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+        """States after the last layer: [T, H], or [N, H] of the tokens that are asked for, which is less work.
+
+        rows  [N]  int64 indices into T
+        """
+        attend = ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)
+        for states in self._states(inputs, attend, rows):
             last = states
         return last
 
@@ -48,17 +53,17 @@ class Bert(nn.Module):
             pass
         return layers
 
-    def pool(self, states: Tensor, inputs: FlatBatch) -> Tensor:
-        """Sequences as vectors: [T, H] to [B, H]."""
+    def pool(self, first_states: Tensor) -> Tensor:
+        """Sequences as vectors: the last states of their first tokens, [B, H], to [B, H]."""
         if self.pooler is None:
             raise ValueError("this encoder has no pooler")
-        pooled: Tensor = self.pooler(states, inputs)
+        pooled: Tensor = self.pooler(first_states)
         return pooled
 
-    def _states(self, inputs: FlatBatch, attend: Attend) -> Iterator[Tensor]:
+    def _states(self, inputs: FlatBatch, attend: Attend, rows: Tensor | None = None) -> Iterator[Tensor]:
         states = self.embeddings(inputs)
         yield states
-        yield from self.encoder(states, attend)
+        yield from self.encoder(states, attend, rows)
 
 
 class PreTrainingOutput(NamedTuple):
@@ -87,9 +92,10 @@ class BertForPreTraining(nn.Module):
 
         masked_positions  [M]  int64 indices into T
         """
-        states = self.bert(inputs, attention=attention)
-        mlm_logits = self.masked_lm(gather_masked(states, masked_positions), self.bert.embeddings.tokens.weight)
-        return PreTrainingOutput(mlm_logits, self.next_sentence(self.bert.pool(states, inputs)))
+        rows = torch.cat([inputs.first_tokens, masked_positions])
+        first_states, masked_states = self.bert(inputs, rows, attention=attention).tensor_split([inputs.num_sequences])
+        mlm_logits = self.masked_lm(masked_states, self.bert.embeddings.tokens.weight)
+        return PreTrainingOutput(mlm_logits, self.next_sentence(self.bert.pool(first_states)))
 
 
 class BertForMaskedLM(nn.Module):
@@ -110,8 +116,8 @@ class BertForMaskedLM(nn.Module):
 
         masked_positions  [M]  int64 indices into T
         """
-        states = gather_masked(self.bert(inputs, attention=attention), masked_positions)
-        return PreTrainingOutput(self.masked_lm(states, self.bert.embeddings.tokens.weight), None)
+        masked_states = self.bert(inputs, masked_positions, attention=attention)
+        return PreTrainingOutput(self.masked_lm(masked_states, self.bert.embeddings.tokens.weight), None)
 
 
 class BertForSequenceClassification(nn.Module):
@@ -130,7 +136,7 @@ class BertForSequenceClassification(nn.Module):
 
     def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
         """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
-        pooled = self.bert.pool(self.bert(inputs, attention=attention), inputs)
+        pooled = self.bert.pool(self.bert(inputs, inputs.first_tokens, attention=attention))
         logits: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
         return logits
 

@@ -1,6 +1,6 @@
 """The Transformer encoder: layers of self-attention and feed-forward, LayerNorm after each sum (BERT 3).
 
-Legend: T tokens, H hidden size, F feed-forward size.
+Legend: T tokens, N tokens whose states are asked for, H hidden size, F feed-forward size.
 """
 
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, states: Tensor, attend: Attend) -> Tensor:
-        """[T, H] to [T, H]."""
+    def forward(self, states: Tensor, attend: Attend, rows: Tensor | None) -> Tensor:
+        """[T, H] to [N, H]."""
         context = attend(self.qkv(states), self.dropout_rate if self.training else 0.0)
-        output: Tensor = self.output(context)
+        output: Tensor = self.output(_select(context, rows))
         return output
 
 
@@ -46,7 +46,7 @@ class FeedForward(nn.Module):
         self.contract = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, states: Tensor) -> Tensor:
-        """[T, H] to [T, F] to [T, H]."""
+        """[N, H] to [N, F] to [N, H]."""
         output: Tensor = self.contract(activate(self.expand(states), self.activation))
         return output
 
@@ -62,10 +62,14 @@ class EncoderLayer(nn.Module):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
-    def forward(self, states: Tensor, attend: Attend) -> Tensor:
-        """[T, H] to [T, H]."""
+    def forward(self, states: Tensor, attend: Attend, rows: Tensor | None) -> Tensor:
+        """[T, H] to [N, H]: of the tokens in `rows`, or of all.
+
+        rows  [N]  int64 indices into T. All tokens are looked at, but only these go on
+        """
         rate = self.dropout_rate if self.training else 0.0
-        states = self.attention_norm(dropout_then_add(self.attention(states, attend), states, rate))
+        attended = self.attention(states, attend, rows)  # [N, H]
+        states = self.attention_norm(dropout_then_add(attended, _select(states, rows), rate))
         output: Tensor = self.feed_forward_norm(dropout_then_add(self.feed_forward(states), states, rate))
         return output
 
@@ -77,8 +81,16 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, states: Tensor, attend: Attend) -> Iterator[Tensor]:
-        """The states after each layer in turn, [T, H] each."""
+    def forward(self, states: Tensor, attend: Attend, rows: Tensor | None = None) -> Iterator[Tensor]:
+        """The states after each layer in turn, [T, H] each.
+
+        rows  [N]  int64 indices into T: the only tokens whose last states are asked for, [N, H]. Nobody looks at the
+                   last states of the others, so the last layer need not make them
+        """
         for layer in self.layers:
-            states = layer(states, attend)
+            states = layer(states, attend, rows if layer is self.layers[-1] else None)
             yield states
+
+
+def _select(states: Tensor, rows: Tensor | None) -> Tensor:
+    return states if rows is None else states.index_select(0, rows)

@@ -1,12 +1,11 @@
 """What stands on top of the encoder: pooler, masked-LM head, next-sentence head and classifier (BERT 3.1, 3.2).
 
-Legend: B sequences, T tokens, M masked tokens, H hidden size, V vocabulary size.
+Legend: B sequences, M masked tokens, H hidden size, V vocabulary size.
 """
 
 import torch
 from torch import Tensor, nn
 
-from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.encoder import activate
 
@@ -18,10 +17,9 @@ class Pooler(nn.Module):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
 
-    def forward(self, states: Tensor, inputs: FlatBatch) -> Tensor:
-        """[T, H] to [B, H]."""
-        first_tokens = states.index_select(0, inputs.cu_seqlens[:-1])
-        pooled: Tensor = self.dense(first_tokens)
+    def forward(self, first_states: Tensor) -> Tensor:
+        """States of the first tokens to vectors of the sequences, [B, H] to [B, H]."""
+        pooled: Tensor = self.dense(first_states)
         return pooled.tanh()
 
 
@@ -39,13 +37,3 @@ class MaskedLanguageModelHead(nn.Module):
         """Logits of some tokens: [M, H] and [V, H] to [M, V]."""
         states = self.norm(activate(self.transform(states), self.activation))
         return nn.functional.linear(states, token_embeddings, self.bias)
-
-
-def gather_masked(states: Tensor, masked_positions: Tensor) -> Tensor:
-    """Keep the states that carry a label; the vocabulary layer sees no others.
-
-    states            [T, H]  of all tokens of the batch, sequences end to end
-    masked_positions  [M]     int64 indices into T
-    returns           [M, H]
-    """
-    return states.index_select(0, masked_positions)
