@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bertsmith.batches.pretraining import BatchSettings, Cursor, PretrainingBatches
+from bertsmith.batches.configuration import BatchSettings
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.token_store_writer import TokenStoreWriter

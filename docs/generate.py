@@ -98,9 +98,18 @@ def recipe_table() -> str:
     rows = []
     for path in sorted(RECIPES.glob("*.toml")):
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        named = [f"{group}.{key} = {value}" for group, table in settings.items() for key, value in table.items()]
+        named = [f"{group}.{key} = {spelled_value(table[key])}" for group, table in settings.items() for key in table]
         rows.append(f"| `{path.stem}` | {'; '.join(f'`{setting}`' for setting in named)} |")
     return "\n".join(["| recipe | settings |", "|---|---|", *rows]) + "\n"
+
+
+def spelled_value(value: Any) -> str:  # noqa: ANN401 - any TOML value
+    """Write a setting's value as TOML has it on one line."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelled_value, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {spelled_value(entry)}" for key, entry in value.items()) + "}"
+    return str(value)
 
 
 def pretraining_table() -> str:

@@ -22,7 +22,7 @@ FLAGS = {
     "pretrain": """
         store out recipe init seed dry_run model.size model.num_hidden_layers model.hidden_size
         model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
-        model.initialisation data.max_seq_length data.batch_size data.long_max_seq_length data.long_share
+        model.initialisation data.max_seq_length data.batch_size
         data.short_sequence_probability data.next_sentence data.masking_rate data.mask_share data.random_share
         data.whole_word data.max_predictions training.learning_rate training.warmup_share training.weight_decay
         training.beta1 training.beta2 training.epsilon training.bias_correction training.gradient_clip

@@ -1,14 +1,15 @@
 """Settings classes as command-line flags, and back.
 
 A field is a flag of its own name. The fields of a group (`data.batch_size`) are flags of their own (`--batch-size`),
-shown under the group's name. So a name must be unique over all groups of a class.
+shown under the group's name. So a name must be unique over all groups of a class. A list of groups (`[[data.phases]]`)
+has no flag: it is written in a file.
 """
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeGuard, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
@@ -49,10 +50,14 @@ def flags_of(
     """Yield the flags of a settings class and of its groups. `above`: what the class that holds a group sets in it."""
     for name, field in settings_class.model_fields.items():
         value = getattr(above, name) if above is not None else field.get_default(call_default_factory=True)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+        if _is_group(field.annotation):
             yield from flags_of(field.annotation, (*group, name), None if field.is_required() else value)
-        else:
+        elif not any(_is_group(part) for part in get_args(field.annotation)):
             yield Flag((*group, name), field.annotation, value, field.is_required(), field.description or "")
+
+
+def _is_group(annotation: Any) -> TypeGuard[type[Settings]]:  # noqa: ANN401 - any type hint
+    return isinstance(annotation, type) and issubclass(annotation, Settings)
 
 
 def nested(flags: Iterable[Flag], typed: Mapping[str, object]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_predict
 
-from bertsmith.batches.pretraining import BatchSettings, Cursor, PretrainingBatches
+from bertsmith.batches.configuration import BatchSettings
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 
 NUM_DOCUMENTS = 5000
 

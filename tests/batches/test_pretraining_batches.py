@@ -14,13 +14,15 @@ import pytest
 import torch
 from corpora import FIRST_WORD, NUM_WORDS, random_documents
 
+from bertsmith.batches.configuration import BatchSettings, Phase
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.batches.pretraining import BatchSettings, Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text.token_store import TokenStore
 
-SMALL = BatchSettings(max_seq_length=64, long_max_seq_length=128, batch_size=32)
+SHORT_THEN_LONG = (Phase(share=0.5), Phase(share=0.5, max_seq_length=128))
+SMALL = BatchSettings(max_seq_length=64, batch_size=32, phases=SHORT_THEN_LONG)
 
 
 def batches_of(store: TokenStore, settings: BatchSettings = SMALL, seed: int = 1) -> PretrainingBatches:
@@ -206,11 +208,51 @@ def test_a_cursor_survives_json(small_store):
     assert Cursor(**json.loads(json.dumps(asdict(cursor)))) == cursor
 
 
-def test_entering_a_phase_starts_its_first_epoch_once(small_store):
-    batches = batches_of(small_store)
-    inside = Cursor(phase=1, epoch=2, window=0, offset=5)
-    assert batches.enter_phase(Cursor(epoch=3, offset=9), 1) == Cursor(phase=1)
-    assert batches.enter_phase(inside, 1) == inside
+# --- phases -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_phase_of_other_masks_or_batches_goes_on_at_the_very_sample(small_store):
+    phases = (Phase(share=0.5), Phase(share=0.5, masking_rate=0.5, batch_size=8))
+    batches = batches_of(small_store, SMALL.model_copy(update={"phases": phases}))
+    _, stopped = batches.batch(Cursor())
+    begun = batches.enter_phase(stopped, 1)
+    assert begun == Cursor(phase=1, offset=32)
+    batch, following = batches.batch(begun)
+    without, _ = batches.batch(stopped)
+    assert (batch.num_sequences, following) == (8, Cursor(phase=1, offset=40))
+    assert len(batch.masked_labels) > 2.5 * len(without.slice(0, 8).masked_labels)
+    assert batch.inputs.borders == without.slice(0, 8).inputs.borders
+
+
+def test_a_phase_of_another_length_goes_on_at_the_next_window(large_store):
+    batches = batches_of(large_store)
+    assert batches.enter_phase(Cursor(epoch=3, offset=9), 1) == Cursor(phase=1, epoch=3, window=1)
+    assert batches.enter_phase(Cursor(epoch=3, window=1, offset=9), 1) == Cursor(phase=1, epoch=4)
+    assert batches.enter_phase(Cursor(epoch=3, window=1), 1) == Cursor(phase=1, epoch=3, window=1)
+
+
+def test_the_windows_of_an_epoch_are_its_text_once_whatever_the_length_of_each(large_store):
+    batches = batches_of(large_store, SMALL.model_copy(update={"next_sentence": False}))
+    short = takewhile(lambda place: place.window == 0, batches.places(Cursor()))
+    long = takewhile(lambda place: place.epoch == 0, batches.places(Cursor(phase=1, window=1)))
+    words = np.concatenate([a for part in (short, long) for a, _, _ in segments(batches.assemble(list(part)))])
+    corpus = np.arange(large_store.train.num_tokens) % NUM_WORDS
+    assert np.array_equal(np.bincount(words), np.bincount(corpus))
+
+
+def test_the_ends_of_the_phases_are_the_sums_of_their_shares():
+    phases = [{"share": 0.2}, {"share": 0.7, "batch_size": 64}, {"share": 0.1, "max_seq_length": 512}]
+    settings = build_settings(BatchSettings, {"phases": phases})
+    assert settings.phase_ends == pytest.approx([0.2, 0.9, 1.0])
+    assert settings.phase_ends[-1] == 1.0
+    assert [settings.batch_size_of(phase) for phase in range(3)] == [256, 64, 256]
+    assert settings.longest == 512
+
+
+@pytest.mark.parametrize("phases", [[], [{"share": 0.5}], [{"share": 0.9}, {"share": 0.2}]], ids=str)
+def test_phases_that_are_not_the_whole_are_refused(phases):
+    with pytest.raises(ConfigurationError, match=r"shares of the phases add up to .* instead of 1"):
+        build_settings(BatchSettings, {"phases": phases})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,11 @@ def small_config(store: Path, out: Path, **changes: object) -> PretrainConfig:
         "out": out,
         "recipe": "tiny",
         "model": {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "max_positions": 64},
-        "data": {"max_seq_length": 32, "long_max_seq_length": 64, "long_share": 0.3, "batch_size": 24},
+        "data": {
+            "max_seq_length": 32,
+            "batch_size": 24,
+            "phases": [{"share": 0.4}, {"share": 0.3, "masking_rate": 0.3}, {"share": 0.3, "max_seq_length": 64}],
+        },
         "training": {"steps": 10, "learning_rate": 1e-2, "warmup_share": 0.1},
         "runtime": {
             "micro_batch_size": 10,

@@ -103,7 +103,7 @@ def training_steps_after_resume(run_folder: Path, store: Path):
 @pytest.mark.parametrize("passes", range(1, 7))
 def test_a_run_stopped_in_the_middle_of_a_batch_repeats_that_batch(store, tmp_path, passes):
     """Two steps are three micro-batches each; stop before each of them in turn."""
-    config = small_config(store, tmp_path / "whole", training={"steps": 2}, data={"long_share": 0.0})
+    config = small_config(store, tmp_path / "whole", training={"steps": 2}, data={"phases": [{"share": 1.0}]})
     pretrain(config)
     opened = TokenStore.open(store)
     run = start_run(config.model_copy(update={"out": tmp_path / "cut"}), opened, "bfloat16")

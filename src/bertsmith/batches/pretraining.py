@@ -7,26 +7,27 @@ places of the corpus, and no more than a window is ever planned: any place is en
 Sample (phase, epoch, window, offset) is a pure function of the seed: its segments stand in the window's plan; its
 random text and its masks come from a generator of its own. Who asks, in which process and after what does not matter.
 
-BERT trains nine tenths of the steps at a short length and the rest at a long one: two *phases*, each with its epochs.
+A training has one or more *phases*, which may differ in length, batch size and masking rate; BERT trains nine tenths of
+the steps at a short length and the rest at a long one. A phase goes on in the epoch of the one before it, so a short
+training that never sees all of its text sees no part of it twice.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, takewhile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
 from rich.text import Text
 
+from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.batches.masking import MaskingRule, mask_tokens
 from bertsmith.batches.other_documents import OtherDocuments
 from bertsmith.batches.segment_pairs import SegmentPair, plan_segments
-from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
 from bertsmith.text.token_store import TokenBlock, TokenStore, TokenTable
@@ -35,38 +36,6 @@ from bertsmith.text.tokenizer import Tokenizer
 WINDOW_BLOCKS = 64
 _CACHED_WINDOWS = 2  # the one at hand and the next
 _TokenIds = NDArray[np.unsignedinteger]
-
-
-class BatchSettings(Settings):
-    """What a training batch holds. The defaults are the paper's, its first phase."""
-
-    max_seq_length: int = Field(128, ge=8, description="tokens of a sample at most, special ones included")
-    batch_size: int = Field(256, ge=1, description="samples for each step of the optimiser")
-    long_max_seq_length: int = Field(512, ge=8, description="tokens of a sample at most in the last, long phase")
-    long_share: float = Field(0.0, ge=0, le=1, description="share of the steps in the long phase (the paper: 0.1)")
-    short_sequence_probability: float = Field(
-        0.1, ge=0, le=1, description="share of the samples cut shorter, uniformly"
-    )
-    next_sentence: bool = Field(True, description="train on pairs of segments and on whether B follows A")
-    masking_rate: float = Field(0.15, gt=0, lt=1, description="share of the tokens that the model has to guess")
-    mask_share: float = Field(0.8, ge=0, le=1, description="share of those tokens that are shown as [MASK]")
-    random_share: float = Field(0.1, ge=0, le=1, description="share of those shown as a random piece; the rest stays")
-    whole_word: bool = Field(False, description="mask all pieces of a word or none")
-    max_predictions: int | None = Field(
-        None, ge=1, description="tokens to guess in a sample at most; default: masking_rate * length, rounded up"
-    )
-
-    @field_validator("random_share")
-    @classmethod
-    def _shares_fit(cls, random_share: float, info: ValidationInfo) -> float:
-        mask_share = info.data.get("mask_share", 0.0)
-        if mask_share + random_share > 1 + 1e-9:
-            raise ValueError(f"with mask_share {mask_share} it leaves less than nothing; together they are at most 1")
-        return random_share
-
-    def length_of(self, phase: int) -> int:
-        """Tokens of a sample at most in a phase."""
-        return self.long_max_seq_length if phase else self.max_seq_length
 
 
 @dataclass(frozen=True)
@@ -117,24 +86,31 @@ class PretrainingBatches:
 
         raises  ConfigurationError for a place that does not exist in this split with these settings
         """
-        *places, following = islice(self.places(cursor), self._settings.batch_size + 1)
+        self._require_place(cursor)
+        *places, following = islice(self.places(cursor), self._settings.batch_size_of(cursor.phase) + 1)
         return self.assemble(places), following
 
     def enter_phase(self, cursor: Cursor, phase: int) -> Cursor:
-        """Where to go on in phase 0 (short) or 1 (long): the same place in the same phase, else its first epoch."""
-        return cursor if cursor.phase == phase else Cursor(phase=phase)
+        """Where a phase begins after another one that stopped at `cursor`.
+
+        At the very place if the samples are as long. Otherwise the window is planned anew, so at the next window: the
+        rest of this one is left out, as no part of the text shall come twice before all of it was there.
+        """
+        if cursor.offset == 0 or self._settings.length_of(phase) == self._settings.length_of(cursor.phase):
+            return replace(cursor, phase=phase)
+        epoch, window = self._following(cursor.epoch, cursor.window)
+        return Cursor(phase, epoch, window)
 
     def places(self, start: Cursor) -> Iterator[Cursor]:
         """The place of each sample from `start` on, for ever: windows and epochs follow each other without a seam."""
+        self._require_place(start)
         phase, epoch, window, offset = start.phase, start.epoch, start.window, start.offset
-        if phase not in (0, 1) or epoch < 0 or not 0 <= window < self.num_windows or offset < 0:
-            raise _no_such_place(start)
-        if offset >= self._window(phase, epoch, window).num_samples:
-            raise _no_such_place(start)
+        length = self._settings.length_of(phase)
         while True:
-            for place in range(offset, self._window(phase, epoch, window).num_samples):
+            for place in range(offset, self._window(length, epoch, window).num_samples):
                 yield Cursor(phase, epoch, window, place)
-            epoch, window, offset = (epoch, window + 1, 0) if window + 1 < self.num_windows else (epoch + 1, 0, 0)
+            epoch, window = self._following(epoch, window)
+            offset = 0
 
     def assemble(self, places: Sequence[Cursor]) -> PretrainingBatch:
         """The samples at some places of one phase as a batch."""
@@ -142,7 +118,8 @@ class PretrainingBatches:
         cls, sep = np.array([tokenizer.cls_id]), np.array([tokenizer.sep_id])
         generators, pieces, lengths, labels = [], [], [], []
         for place in places:
-            rng = generator(self._seed, "sample", place.phase, place.epoch, place.window, place.offset)
+            length = self._settings.length_of(place.phase)
+            rng = generator(self._seed, "sample", length, place.epoch, place.window, place.offset)
             segment_a, segment_b, not_next = self._segments(place, rng)
             generators.append(rng)
             labels.append(not_next)
@@ -174,7 +151,7 @@ class PretrainingBatches:
 
     def _segments(self, place: Cursor, rng: np.random.Generator) -> tuple[_TokenIds, _TokenIds | None, int]:
         """A, B and whether B is random text; no B without NSP."""
-        window = self._window(place.phase, place.epoch, place.window)
+        window = self._window(self._settings.length_of(place.phase), place.epoch, place.window)
         pair = SegmentPair._make(window.samples[place.offset].tolist())
         token_ids = window.blocks[pair.block].token_ids
         segment_a = token_ids[pair.start : pair.border]
@@ -185,28 +162,40 @@ class PretrainingBatches:
         not_document = pair.document if self._random_text_is_own else None
         return segment_a, self._others.draw(rng, not_document=not_document, room=pair.room, ending=pair.ending), 1
 
-    def _plan_window(self, phase: int, epoch: int, window: int) -> "_Window":
-        order = self._block_order(phase, epoch)
+    def _require_place(self, place: Cursor) -> None:
+        phase, epoch, window, offset = place.phase, place.epoch, place.window, place.offset
+        if not (0 <= phase < len(self._settings.phases) and epoch >= 0 and 0 <= window < self.num_windows):
+            raise _no_such_place(place)
+        if not 0 <= offset < self._window(self._settings.length_of(phase), epoch, window).num_samples:
+            raise _no_such_place(place)
+
+    def _following(self, epoch: int, window: int) -> tuple[int, int]:
+        """The window after a window, and its epoch."""
+        return (epoch, window + 1) if window + 1 < self.num_windows else (epoch + 1, 0)
+
+    def _plan_window(self, max_seq_length: int, epoch: int, window: int) -> "_Window":
+        order = self._block_order(epoch)
         blocks = [
             self._table.block(int(index)) for index in order[window * WINDOW_BLOCKS : (window + 1) * WINDOW_BLOCKS]
         ]
         samples = plan_segments(
             blocks,
-            max_seq_length=self._settings.length_of(phase),
+            max_seq_length=max_seq_length,
             short_sequence_probability=self._settings.short_sequence_probability,
             next_sentence=self._settings.next_sentence,
-            rng=generator(self._seed, "segments", phase, epoch, window),
+            rng=generator(self._seed, "segments", max_seq_length, epoch, window),
         )
         return _Window(blocks, samples)
 
-    def _permute_blocks(self, phase: int, epoch: int) -> NDArray[np.int64]:
-        return generator(self._seed, "blocks", phase, epoch).permutation(self._table.num_blocks)
+    def _permute_blocks(self, epoch: int) -> NDArray[np.int64]:
+        return generator(self._seed, "blocks", epoch).permutation(self._table.num_blocks)
 
     def _masking_rule(self, phase: int) -> MaskingRule:
         settings = self._settings
-        default_predictions = math.ceil(settings.masking_rate * settings.length_of(phase))
+        rate = settings.masking_rate_of(phase)
+        default_predictions = math.ceil(rate * settings.length_of(phase))
         return MaskingRule(
-            rate=settings.masking_rate,
+            rate=rate,
             max_predictions=settings.max_predictions or default_predictions,
             mask_share=settings.mask_share,
             random_share=settings.random_share,

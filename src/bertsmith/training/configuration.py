@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bertsmith.batches.pretraining import BatchSettings
+from bertsmith.batches.configuration import BatchSettings
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
@@ -116,9 +116,10 @@ class PretrainConfig(Settings):
 
     @model_validator(mode="after")
     def _fits_the_positions(self) -> Self:
-        longest = max(self.data.max_seq_length, self.data.long_max_seq_length if self.data.long_share else 0)
-        if longest > self.model.max_positions:
-            raise ValueError(f"sequences of {longest} tokens do not fit max_positions = {self.model.max_positions}")
+        if self.data.longest > self.model.max_positions:
+            raise ValueError(
+                f"sequences of {self.data.longest} tokens do not fit max_positions = {self.model.max_positions}"
+            )
         return self
 
     @classmethod

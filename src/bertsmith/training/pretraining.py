@@ -160,10 +160,8 @@ def _steps_of_all_phases(
     device: torch.device,
     stop: StopRequest,
 ) -> Iterator[Step[Cursor]]:
-    """Short sequences first, then long ones for the last share of the training (A.2: 90 % at 128, the rest at 512)."""
-    long_share = run.config.data.long_share
-    phase_ends = [1.0 - long_share, 1.0] if long_share else [1.0]
-    for phase, end in enumerate(phase_ends):
+    """One phase after the other (A.2: 90 % of the training at 128 tokens, the rest at 512)."""
+    for phase, end in enumerate(run.config.data.phase_ends):
         if position.cursor.phase > phase:
             continue
         if position.cursor.phase < phase:
