@@ -24,18 +24,19 @@ FLAGS = {
         model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
         model.initialisation data.max_seq_length data.batch_size
         data.short_sequence_probability data.next_sentence data.masking_rate data.mask_share data.random_share
-        data.whole_word data.max_predictions training.learning_rate training.warmup_share training.weight_decay
-        training.beta1 training.beta2 training.epsilon training.bias_correction training.gradient_clip
-        training.steps training.hours runtime.precision runtime.device runtime.threads runtime.micro_batch_size
-        runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints runtime.log_steps
-        runtime.evaluations runtime.evaluation_sequences
+        data.whole_word data.max_predictions training.optimiser training.learning_rate training.warmup_share
+        training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
+        training.gradient_clip training.steps training.hours runtime.precision runtime.device runtime.threads
+        runtime.micro_batch_size runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints
+        runtime.log_steps runtime.evaluations runtime.evaluation_sequences
     """,
     "finetune": """
         model out seed seeds initialisation dry_run task_data.task task_data.data task_data.train task_data.dev
         task_data.regression task_data.dev_share task_data.on_error columns.text columns.text_pair columns.label
-        training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
-        training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size
-        training.max_seq_length runtime.precision runtime.device runtime.threads runtime.micro_batch_size
+        training.optimiser training.learning_rate training.warmup_share training.weight_decay training.beta1
+        training.beta2 training.epsilon training.bias_correction training.gradient_clip training.epochs
+        training.batch_size training.max_seq_length runtime.precision runtime.device runtime.threads
+        runtime.micro_batch_size
     """,
     "evaluate": """
         model data part task on_error max_seq_length max_sequences columns.text columns.text_pair columns.label

@@ -1,4 +1,4 @@
-"""AdamW as released, against a float64 transcript of the released code and against torch's own."""
+"""AdamW as released, against a float64 transcript of the released code and against torch's; Muon against torch's."""
 
 import copy
 
@@ -125,6 +125,74 @@ def test_gradients_of_micro_batches_add_up_in_float32(dtype):
         optimiser.add_gradients()
     expected = sum(float(gradient.norm()) ** 2 for gradient in sums.values()) ** 0.5
     assert optimiser.gradient_norm() == pytest.approx(expected, rel=1e-5)
+
+
+def layers() -> nn.Module:
+    """Names as the encoder's: queries, keys and values in one matrix of a layer, an output layer that is no layer."""
+    torch.manual_seed(0)
+    layer = nn.ModuleDict({"qkv": nn.Linear(5, 15), "output": nn.Linear(15, 4)})
+    return nn.ModuleDict({"encoder": nn.ModuleDict({"layers": nn.ModuleList([layer])}), "head": nn.Linear(4, 3)})
+
+
+def backward_through(model: nn.Module, index: int) -> None:
+    torch.manual_seed(100 + index)
+    inputs = torch.randn(4, 5, dtype=next(model.parameters()).dtype)
+    layer = model["encoder"]["layers"][0]
+    model["head"](layer["output"](layer["qkv"](inputs).tanh())).pow(2).sum().backward()
+
+
+def test_muon_moves_the_matrices_of_layers_as_torch_does_queries_keys_and_values_apart():
+    model = layers()
+    theirs = copy.deepcopy(model)
+    ours = Optimiser(model, OptimiserSettings(optimiser="muon", bias_correction=True, gradient_clip=1e9), torch.float32)
+    layer = theirs["encoder"]["layers"][0]
+    parts = [nn.Parameter(part.clone()) for part in layer["qkv"].weight.detach().chunk(3)]
+    muon = torch.optim.Muon([*parts, layer["output"].weight], weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    vectors = [p for p in theirs.parameters() if p.dim() < 2]
+    adamw = torch.optim.AdamW(
+        [{"params": [theirs["head"].weight], "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}], eps=1e-6
+    )
+    for index in range(10):
+        ours.zero_gradients()
+        backward_through(model, index)
+        ours.add_gradients()
+        ours.step(1e-2, ours.gradient_norm())
+        theirs.zero_grad()
+        backward_through(theirs, index)
+        for part, gradient in zip(parts, layer["qkv"].weight.grad.chunk(3), strict=True):
+            part.grad = gradient
+        for group in (*muon.param_groups, *adamw.param_groups):
+            group["lr"] = 1e-2
+        muon.step()
+        adamw.step()
+        layer["qkv"].weight.data.copy_(torch.cat([part.detach() for part in parts]))
+    for mine, other in zip(model.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_muon_restored_from_its_state_goes_on_bit_for_bit(dtype):
+    settings = OptimiserSettings(optimiser="muon")
+
+    def step(model: nn.Module, optimiser: Optimiser, index: int) -> None:
+        optimiser.zero_gradients()
+        backward_through(model, index)
+        optimiser.add_gradients()
+        optimiser.step(1e-2, optimiser.gradient_norm())
+
+    model = layers()
+    optimiser = Optimiser(model, settings, dtype)
+    for index in range(3):
+        step(model, optimiser, index)
+    twin = layers()
+    twin.load_state_dict({name: weight.clone() for name, weight in optimiser.float32_weights().items()})
+    restored = Optimiser(twin, settings, dtype)
+    restored.load_state({name: value.clone() for name, value in optimiser.state().items()}, steps_done=3)
+    for index in range(3, 6):
+        step(model, optimiser, index)
+        step(twin, restored, index)
+    for name, weight in optimiser.float32_weights().items():
+        assert torch.equal(weight, restored.float32_weights()[name])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

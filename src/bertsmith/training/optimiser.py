@@ -1,25 +1,27 @@
-"""AdamW as in the paper and as released, over two flat float32 buffers.
+"""The optimiser: AdamW as in the paper and as released, or Muon for the encoder's matrices.
 
-All weights live in two buffers, one with weight decay (matrices) and one without (biases and LayerNorm), so an
-update is a handful of long vector operations whatever the number of tensors. In float32 the model's parameters are
-views of these buffers. In bfloat16 the model holds rounded copies, which every step renews from the float32 masters;
-gradients are added up in float32, so accumulation loses nothing.
+Weights are kept in float32, end to end in one buffer for each rule of update (`flat_weights`): the encoder's matrices
+under Muon, all other matrices (weight decay), and biases and LayerNorm (none).
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from bertsmith.core.configuration import Settings
+from bertsmith.training.flat_weights import FlatWeights
 
 
 class OptimiserSettings(Settings):
     """AdamW with clipping; the defaults are the paper's (A.2) and the released code's."""
 
+    optimiser: Literal["adamw", "muon"] = Field(
+        "adamw", description="rule of update; muon: the encoder's matrices move in all directions alike, the rest AdamW"
+    )
     learning_rate: float = Field(1e-4, gt=0, description="peak learning rate")
     warmup_share: float = Field(0.01, ge=0, lt=1, description="share of the training in which the rate rises from 0")
     weight_decay: float = Field(0.01, ge=0, description="decoupled decay of matrices; never on biases and LayerNorm")
@@ -30,136 +32,156 @@ class OptimiserSettings(Settings):
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the whole gradient; longer ones are scaled")
 
 
-@dataclass
-class _FlatGroup:
-    """Parameters that share a rate of decay, end to end. N = number of weights in the group."""
-
-    names: list[str]
-    parameters: list[nn.Parameter]
-    master: Tensor  # [N] float32
-    gradient: Tensor  # [N] float32
-    master_views: list[Tensor]  # one for each parameter, in its shape
-    gradient_views: list[Tensor]
-
-
 class Optimiser:
-    """AdamW over a model's weights. Puts the model into `compute_dtype` and keeps float32 masters."""
+    """Updates a model's weights. Puts the model into `compute_dtype` and keeps float32 masters."""
 
     def __init__(self, model: nn.Module, settings: OptimiserSettings, compute_dtype: torch.dtype):
         self.settings = settings
         self.steps_done = 0
-        named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-        matrices = [(name, parameter) for name, parameter in named if parameter.dim() >= 2]
-        vectors = [(name, parameter) for name, parameter in named if parameter.dim() < 2]
-        self._groups = [_flatten(group, compute_dtype) for group in (matrices, vectors) if group]
+        hidden: list[tuple[str, nn.Parameter]] = []
+        matrices: list[tuple[str, nn.Parameter]] = []
+        vectors: list[tuple[str, nn.Parameter]] = []
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            if parameter.dim() < 2:
+                vectors.append((name, parameter))  # biases and LayerNorm
+            elif settings.optimiser == "muon" and ".layers." in name:
+                hidden.append((name, parameter))
+            else:
+                matrices.append((name, parameter))
+        self._rules: list[_AdamW | _Muon] = []
+        if hidden:
+            self._rules.append(_Muon(FlatWeights.flatten(hidden, compute_dtype), settings))
+        for named, weight_decay in ((matrices, settings.weight_decay), (vectors, 0.0)):
+            if named:
+                self._rules.append(_AdamW(FlatWeights.flatten(named, compute_dtype), settings, weight_decay))
         model.to(compute_dtype)
-        self._adamw = torch.optim.AdamW(
-            [
-                {"params": [group.master], "decays": group.parameters[0].dim() >= 2}  # 1-D: biases and LayerNorm
-                for group in self._groups
-            ],
-            betas=(settings.beta1, settings.beta2),
-            fused=True,
-        )
 
     def zero_gradients(self) -> None:
         """Forget the gradients added up so far."""
-        for group in self._groups:
-            group.gradient.zero_()
-            for parameter, view in zip(group.parameters, group.gradient_views, strict=True):
-                parameter.grad = view if parameter.dtype == torch.float32 else None
+        for rule in self._rules:
+            rule.weights.zero_gradients()
 
     def add_gradients(self) -> None:
         """Add the gradients of one micro-batch to the float32 sums. Call after each `backward()`."""
-        for group in self._groups:
-            for parameter, view in zip(group.parameters, group.gradient_views, strict=True):
-                if parameter.dtype != torch.float32 and parameter.grad is not None:
-                    view.add_(parameter.grad)
-                    parameter.grad = None  # float32 gradients are the views themselves: nothing to do
+        for rule in self._rules:
+            rule.weights.add_gradients()
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the whole gradient; NaN or infinite if any part of it is."""
-        return math.sqrt(sum(float(group.gradient.norm()) ** 2 for group in self._groups))
+        return math.sqrt(sum(float(rule.weights.gradient.norm()) ** 2 for rule in self._rules))
 
     def step(self, learning_rate: float, gradient_norm: float) -> None:
         """Clip to `gradient_clip` and update the weights once."""
         self.steps_done += 1
-        if gradient_norm > self.settings.gradient_clip:
-            for group in self._groups:
-                group.gradient.mul_(self.settings.gradient_clip / gradient_norm)
-        for options, group in zip(self._adamw.param_groups, self._groups, strict=True):
-            group.master.grad = group.gradient
-            options.update(self._adamw_options(learning_rate, decays=options["decays"]))
-        self._adamw.step()
-        for group in self._groups:
-            _renew_copies(group)
-
-    def _adamw_options(self, learning_rate: float, *, decays: bool) -> dict[str, float]:
-        """Library options that make this step the released code's, which does not correct the running means.
-
-        torch computes p -= lr / c1 * m / (sqrt(v / c2) + eps) after p *= 1 - lr * decay, with c = 1 - beta ** step.
-        With lr * c1 / sqrt(c2), eps / sqrt(c2) and decay * sqrt(c2) / c1 in their places, the c cancel out.
-        """
-        settings = self.settings
-        weight_decay = settings.weight_decay if decays else 0.0
-        if settings.bias_correction:
-            return {"lr": learning_rate, "eps": settings.epsilon, "weight_decay": weight_decay}
-        c1 = 1.0 - settings.beta1**self.steps_done
-        root_c2 = math.sqrt(1.0 - settings.beta2**self.steps_done)
-        return {
-            "lr": learning_rate * c1 / root_c2,
-            "eps": settings.epsilon / root_c2,
-            "weight_decay": weight_decay * root_c2 / c1,
-        }
+        for rule in self._rules:
+            if gradient_norm > self.settings.gradient_clip:
+                rule.weights.gradient.mul_(self.settings.gradient_clip / gradient_norm)
+            rule.update(learning_rate, self.steps_done)
+            rule.weights.renew_copies()
 
     def float32_weights(self) -> dict[str, Tensor]:
         """The float32 weights under the model's parameter names: views, so copy what must last."""
-        return {
-            name: view for group in self._groups for name, view in zip(group.names, group.master_views, strict=True)
-        }
+        return {name: view for rule in self._rules for name, view in rule.weights.by_name(rule.weights.master).items()}
 
     def state(self) -> dict[str, Tensor]:
-        """Running means under "exp_avg." and "exp_avg_sq." + parameter name, float32; empty before the first step."""
-        entries: dict[str, Tensor] = {}
-        for group in self._groups:
-            for moment in ("exp_avg", "exp_avg_sq"):
-                if moment in self._adamw.state[group.master]:
-                    flat = self._adamw.state[group.master][moment]
-                    views = _views(flat, group.parameters)
-                    entries |= {f"{moment}.{name}": view for name, view in zip(group.names, views, strict=True)}
-        return entries
+        """Running means under their kind + parameter name (`exp_avg.NAME`), float32; empty before the first step."""
+        if not self.steps_done:
+            return {}
+        return {
+            f"{kind}.{name}": view
+            for rule in self._rules
+            for kind, flat in rule.running_means().items()
+            for name, view in rule.weights.by_name(flat).items()
+        }
 
     def load_state(self, entries: Mapping[str, Tensor], steps_done: int) -> None:
         """Continue from the `state()` of an optimiser of the same weights that had taken `steps_done` steps."""
         self.steps_done = steps_done
         if not steps_done:
             return
-        for group in self._groups:
-            state = {"step": torch.tensor(float(steps_done))}
-            for moment in ("exp_avg", "exp_avg_sq"):
-                flat = torch.cat([entries[f"{moment}.{name}"].flatten() for name in group.names])
-                state[moment] = flat.to(group.master.device)
-            self._adamw.state[group.master] = state
+        for rule in self._rules:
+            for kind, flat in rule.running_means().items():
+                flat.copy_(torch.cat([entries[f"{kind}.{name}"].flatten() for name in rule.weights.names]))
+            rule.resume(steps_done)
 
 
-def _flatten(named: list[tuple[str, nn.Parameter]], compute_dtype: torch.dtype) -> _FlatGroup:
-    names = [name for name, _ in named]
-    parameters = [parameter for _, parameter in named]
-    master = torch.cat([parameter.detach().float().flatten() for parameter in parameters])
-    gradient = torch.zeros_like(master)
-    group = _FlatGroup(names, parameters, master, gradient, _views(master, parameters), _views(gradient, parameters))
-    for parameter, view in zip(parameters, group.master_views, strict=True):
-        parameter.data = view if compute_dtype == torch.float32 else view.to(compute_dtype)
-    return group
+class _AdamW:
+    """AdamW (Loshchilov and Hutter 2019) on all weights of a buffer at once, by torch's fused kernel."""
+
+    def __init__(self, weights: FlatWeights, settings: OptimiserSettings, weight_decay: float):
+        self.weights = weights
+        self._settings = settings
+        self._weight_decay = weight_decay
+        weights.master.grad = weights.gradient
+        self._adamw = torch.optim.AdamW([weights.master], betas=(settings.beta1, settings.beta2), fused=True)
+        self._means = {"exp_avg": torch.zeros_like(weights.master), "exp_avg_sq": torch.zeros_like(weights.master)}
+        self.resume(0)
+
+    def running_means(self) -> Mapping[str, Tensor]:
+        """Of the gradient and of its square, [N] each."""
+        return self._means
+
+    def resume(self, steps_done: int) -> None:
+        """Go on after a number of steps, with the running means as they are."""
+        step = torch.tensor(float(steps_done), device=self.weights.master.device)
+        self._adamw.state[self.weights.master] = {"step": step, **self._means}
+
+    def update(self, learning_rate: float, step: int) -> None:
+        """Step number `step`, counted from 1."""
+        self._adamw.param_groups[0].update(self._options(learning_rate, step))
+        self._adamw.step()
+
+    def _options(self, learning_rate: float, step: int) -> dict[str, float]:
+        """Library options that make this step the released code's, which does not correct the running means.
+
+        torch computes p -= lr / c1 * m / (sqrt(v / c2) + eps) after p *= 1 - lr * decay, with c = 1 - beta ** step.
+        With lr * c1 / sqrt(c2), eps / sqrt(c2) and decay * sqrt(c2) / c1 in their places, the c cancel out.
+        """
+        settings = self._settings
+        if settings.bias_correction:
+            return {"lr": learning_rate, "eps": settings.epsilon, "weight_decay": self._weight_decay}
+        c1 = 1.0 - settings.beta1**step
+        root_c2 = math.sqrt(1.0 - settings.beta2**step)
+        return {
+            "lr": learning_rate * c1 / root_c2,
+            "eps": settings.epsilon / root_c2,
+            "weight_decay": self._weight_decay * root_c2 / c1,
+        }
 
 
-def _views(flat: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
-    pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
-    return [piece.view(parameter.shape) for piece, parameter in zip(pieces, parameters, strict=True)]
+class _Muon:
+    """Muon (Jordan et al. 2024), torch's: the running mean of a matrix's gradient, made orthogonal, is its step.
 
+    Queries, keys and values are matrices of their own. Steps are as large as AdamW's typical ones (Liu et al. 2025,
+    `match_rms_adamw`), so one learning rate serves both rules.
+    """
 
-def _renew_copies(group: _FlatGroup) -> None:
-    """Round the masters into the model's weights (in float32 they are the same memory)."""
-    for parameter, view in zip(group.parameters, group.master_views, strict=True):
-        if parameter.dtype != torch.float32:
-            parameter.data.copy_(view)
+    def __init__(self, weights: FlatWeights, settings: OptimiserSettings):
+        self.weights = weights
+        self._mean = torch.zeros_like(weights.master)
+        matrices: list[Tensor] = []
+        means: list[Tensor] = []
+        mean_views = weights.by_name(self._mean)
+        for name, master, gradient in zip(weights.names, weights.master_views, weights.gradient_views, strict=True):
+            parts = 3 if name.endswith("qkv.weight") else 1
+            means += mean_views[name].chunk(parts)
+            for matrix, its_gradient in zip(master.chunk(parts), gradient.chunk(parts), strict=True):
+                matrix.grad = its_gradient
+                matrices.append(matrix)
+        self._muon = torch.optim.Muon(matrices, weight_decay=settings.weight_decay, adjust_lr_fn="match_rms_adamw")
+        for matrix, mean in zip(matrices, means, strict=True):
+            self._muon.state[matrix] = {"momentum_buffer": mean}
+
+    def running_means(self) -> Mapping[str, Tensor]:
+        """Of the gradient, [N]."""
+        return {"momentum_buffer": self._mean}
+
+    def resume(self, steps_done: int) -> None:
+        """Nothing depends on the number of steps."""
+
+    def update(self, learning_rate: float, step: int) -> None:
+        """Step number `step`; all steps are alike."""
+        self._muon.param_groups[0]["lr"] = learning_rate
+        self._muon.step()  # type: ignore[no-untyped-call]

@@ -1,0 +1,68 @@
+"""Weights end to end in one float32 buffer, so that whatever is done to all of them is one long vector operation.
+
+In float32 the model's parameters are views of the buffer. In bfloat16 the model holds rounded copies, renewed after
+every update; gradients are added up in float32, so accumulation loses nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class FlatWeights:
+    """Parameters that are updated by one rule. N = number of weights.
+
+    master          [N]  float32
+    gradient        [N]  float32 sum over micro-batches
+    master_views    of each parameter, in its shape
+    gradient_views  of each parameter, in its shape
+    """
+
+    names: list[str]
+    parameters: list[nn.Parameter]
+    master: Tensor
+    gradient: Tensor
+    master_views: list[Tensor]
+    gradient_views: list[Tensor]
+
+    @classmethod
+    def flatten(cls, named: list[tuple[str, nn.Parameter]], compute_dtype: torch.dtype) -> Self:
+        """Lay parameters end to end, and give them `compute_dtype`."""
+        names, parameters = [name for name, _ in named], [parameter for _, parameter in named]
+        master = torch.cat([parameter.detach().float().flatten() for parameter in parameters])
+        gradient = torch.zeros_like(master)
+        weights = cls(names, parameters, master, gradient, _views(master, parameters), _views(gradient, parameters))
+        for parameter, view in zip(parameters, weights.master_views, strict=True):
+            parameter.data = view if compute_dtype == torch.float32 else view.to(compute_dtype)
+        return weights
+
+    def zero_gradients(self) -> None:
+        """Forget the gradients added up so far."""
+        self.gradient.zero_()
+        for parameter, view in zip(self.parameters, self.gradient_views, strict=True):
+            parameter.grad = view if parameter.dtype == torch.float32 else None
+
+    def add_gradients(self) -> None:
+        """Add the gradients of one micro-batch to the float32 sums."""
+        for parameter, view in zip(self.parameters, self.gradient_views, strict=True):
+            if parameter.dtype != torch.float32 and parameter.grad is not None:
+                view.add_(parameter.grad)
+                parameter.grad = None  # float32 gradients are the views themselves: nothing to do
+
+    def renew_copies(self) -> None:
+        """Round the masters into the model's weights (in float32 they are the same memory)."""
+        for parameter, view in zip(self.parameters, self.master_views, strict=True):
+            if parameter.dtype != torch.float32:
+                parameter.data.copy_(view)
+
+    def by_name(self, flat: Tensor) -> dict[str, Tensor]:
+        """Views of any tensor laid out like these weights, [N], under the parameters' names."""
+        return dict(zip(self.names, _views(flat, self.parameters), strict=True))
+
+
+def _views(flat: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+    pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
+    return [piece.view(parameter.shape) for piece, parameter in zip(pieces, parameters, strict=True)]
