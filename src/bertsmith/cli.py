@@ -108,6 +108,15 @@ COMMANDS: Mapping[str, Command] = {
         ("bertsmith fill run 'The capital of France is [MASK].'",),
         positional=("model", "texts"),
     ),
+    "compare": Command(
+        "bertsmith.study.compare:compare",
+        "Pre-train the variants of a study and compare them.",
+        (
+            "bertsmith compare neighbour-parts --store store --out parts",
+            "bertsmith compare my-study.toml --store store --out cells --threads 1",
+        ),
+        positional=("study",),
+    ),
 }
 
 

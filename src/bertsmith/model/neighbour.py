@@ -19,6 +19,7 @@ Legend: H hidden size, A heads, D = H / A head size, P longest sequence, V vocab
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -32,8 +33,8 @@ from bertsmith.model.encoder import EncoderLayer
 from bertsmith.model.heads import MaskedLanguageModelHead
 
 PEAK_LOGIT = 6.0  # of layer 1 at the offset, after LayerNorm; scale 1.22 for heads 64 wide
+VALUE_STD = 0.05
 _SEGMENT_SHARE = 0.1
-_VALUE_STD = 0.05
 
 
 def head_offset(head: int) -> int:
@@ -43,32 +44,49 @@ def head_offset(head: int) -> int:
 
 
 @torch.no_grad()
-def initialise_neighbour_encoder(bert: Bert, seed: int) -> None:
+def initialise_neighbour_encoder(
+    bert: Bert,
+    seed: int,
+    *,
+    offsets: Sequence[int | None] | None = None,
+    num_layers: int = 1,
+    peak_logit: float = PEAK_LOGIT,
+    value_std: float = VALUE_STD,
+) -> None:
     """Change the initial values of an encoder that has those of the released code.
 
-    raises  ConfigurationError for heads of an odd size, which cannot hold pairs
+    offsets     where each head looks, None for a head that keeps its values; default: `head_offset` of each
+    num_layers  how many layers look, from the first on. This and what follows is for studies: recipes use the defaults
+    peak_logit  attention logit at the offset; 0 is uniform attention
+    value_std   of values and attention outputs
+    raises      ConfigurationError for heads of an odd size, which cannot hold pairs
     """
     config = bert.config
-    if config.head_size % 2:
+    num_heads, head_size = config.num_attention_heads, config.head_size
+    if head_size % 2:
         raise ConfigurationError(
             f"The neighbour initialisation needs heads of an even size; {config.hidden_size} / "
-            f"{config.num_attention_heads} = {config.head_size}. Choose other sizes, or the initialisation 'normal'."
+            f"{num_heads} = {head_size}. Choose other sizes, or the initialisation 'normal'."
         )
     embeddings = bert.embeddings
     token_size = embeddings.tokens.weight.float().square().mean().sqrt().item()
-    frequencies = torch.stack([_frequencies(config.head_size // 2, seed, h) for h in range(config.num_attention_heads)])
+    frequencies = torch.stack([_frequencies(head_size // 2, seed, head) for head in range(num_heads)])  # [A, D / 2]
     embeddings.positions.weight.copy_(token_size * _position_table(config.max_position_embeddings, frequencies))
     embeddings.segments.weight.mul_(_SEGMENT_SHARE)
+    scale = math.sqrt(2.0 * peak_logit / math.sqrt(head_size))
     for index, layer in enumerate(bert.encoder.layers):
         assert isinstance(layer, EncoderLayer)
         query, key, value = layer.attention.qkv.weight.chunk(3)  # [H, H] each
-        value.normal_(std=_VALUE_STD, generator=_generator(seed, "value", index))
-        layer.attention.output.weight.normal_(std=_VALUE_STD, generator=_generator(seed, "output", index))
-        if index == 0:
-            scale = math.sqrt(2.0 * PEAK_LOGIT / math.sqrt(config.head_size))
-            offsets = torch.tensor([head_offset(head) for head in range(config.num_attention_heads)])
-            query.copy_(scale * _rotation(frequencies * offsets[:, None]))
-            key.copy_(scale * torch.eye(config.hidden_size))
+        value.normal_(std=value_std, generator=_generator(seed, "value", index))
+        layer.attention.output.weight.normal_(std=value_std, generator=_generator(seed, "output", index))
+        if index >= num_layers:
+            continue
+        for head, offset in enumerate(offsets or map(head_offset, range(num_heads))):
+            if offset is not None:
+                pairs = slice(head * head_size, (head + 1) * head_size)
+                query[pairs] = 0.0
+                query[pairs, pairs] = scale * _rotation(frequencies[head] * offset)
+                key[pairs] = scale * torch.eye(config.hidden_size)[pairs]
 
 
 @torch.no_grad()
@@ -99,9 +117,9 @@ def _position_table(num_positions: int, frequencies: Tensor) -> Tensor:
 
 
 def _rotation(angles: Tensor) -> Tensor:
-    """The matrix that turns each pair (sin x, cos x) into (sin(x + angle), cos(x + angle)): [A, D / 2] to [H, H]."""
-    sines, cosines = angles.flatten().sin(), angles.flatten().cos()
-    matrix = torch.zeros(2 * len(sines), 2 * len(sines))
+    """The matrix that turns each pair (sin x, cos x) into (sin(x + angle), cos(x + angle)): [D / 2] to [D, D]."""
+    sines, cosines = angles.sin(), angles.cos()
+    matrix = torch.zeros(2 * len(angles), 2 * len(angles))
     first = torch.arange(0, len(matrix), 2)
     matrix[first, first], matrix[first, first + 1] = cosines, sines
     matrix[first + 1, first], matrix[first + 1, first + 1] = -sines, cosines

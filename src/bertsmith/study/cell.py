@@ -1,0 +1,190 @@
+"""One cell of a study: a variant pre-trained with a seed, and the small JSON file that stays of it.
+
+A cell that was interrupted goes on where it stood (`pretrain --resume`); one that is done is never run again. Any
+number of processes may work on the cells of a folder: each takes those that no other one holds.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bertsmith.core.artefact import read_manifest, stage_artefact
+from bertsmith.core.errors import MismatchedArtefact
+from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.folder import save_model
+from bertsmith.study.starting_weights import StartName, starting_weights
+from bertsmith.study.study_file import Study, Variant
+from bertsmith.text.token_store import TokenStore
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.machine import MachineSettings
+from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.pretraining import pretrain, resume_pretraining
+from bertsmith.training.run import RUN_FILE, read_run
+
+RUNS = "runs"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Held-out scores at one moment of a run. `minutes` on the clock since it began."""
+
+    step: int
+    minutes: float
+    mlm_loss: float
+    mlm_accuracy: float
+    nsp_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a run gave.
+
+    start      name of initial weights that no recipe has, if it began from such
+    settings   groups of settings that decide what is learnt, complete
+    precision  and threads: what decided the speed, beside the machine
+    made_from  fingerprints of token store and vocabulary
+    tokens     seen in training
+    curve      held-out scores from the first step to the last
+    """
+
+    variant: str
+    seed: int
+    start: StartName | None
+    settings: Mapping[str, Any]
+    precision: str
+    threads: int
+    made_from: Mapping[str, str]
+    tokens: int
+    curve: tuple[Scores, ...]
+
+    @property
+    def final(self) -> Scores:
+        """Scores at the end."""
+        return self.curve[-1]
+
+
+def cell_settings(
+    study: Study, variant: Variant, seed: int, store: Path, out: Path, machine: MachineSettings
+) -> PretrainConfig:
+    """The settings of a cell's run."""
+    own = {
+        "store": store,
+        "out": out / RUNS / cell_name(variant, seed),
+        "seed": seed,
+        "runtime": machine.model_dump(exclude_unset=True),
+    }
+    return PretrainConfig.from_layers(study.settings, variant.settings, own)
+
+
+def cell_name(variant: Variant, seed: int) -> str:
+    """Name of a cell, of its run's folder and of its file."""
+    return f"{variant.name}-seed{seed}"
+
+
+def read_cell(path: Path) -> Cell:
+    """Read the file of a finished cell."""
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    curve = tuple(Scores(**scores) for scores in entries.pop("curve"))
+    return Cell(**entries, curve=curve)
+
+
+def run_cell(config: PretrainConfig, variant: Variant, path: Path) -> Cell:
+    """Pre-train to the end, write the cell's file, and remove the run."""
+    if (config.out / RUN_FILE).exists():
+        if not (config.out / "model").exists():
+            resume_pretraining(config.out, {})
+    else:
+        start = None if variant.start is None else _write_start(config, variant.start)
+        pretrain(config.model_copy(update={"init": start}))
+    run = read_run(config.out, {})
+    cell = Cell(
+        variant=variant.name,
+        seed=config.seed,
+        start=variant.start,
+        settings=_what_decides(config),
+        precision=run.precision,
+        threads=torch.get_num_threads(),
+        made_from=run.made_from,
+        tokens=read_manifest(run.model, "model").facts["tokens_seen"],
+        curve=_curve(config.out),
+    )
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    for folder in (config.out, _start_folder(config)):
+        shutil.rmtree(folder, ignore_errors=True)
+    return cell
+
+
+def require_same_cell(cell: Cell, config: PretrainConfig, variant: Variant, path: Path) -> None:
+    """Refuse a finished cell that was run with other settings than the study has now."""
+    before = {"start": cell.start, **cell.settings}
+    now = {"start": variant.start, **_what_decides(config)}
+    if before != now:
+        differing = [name for name in now if before.get(name) != now[name]]
+        raise MismatchedArtefact(
+            f"{path} was run with other settings of {', '.join(differing)} than the study has now. Move the file away "
+            f"to run the cell again, or give another --out."
+        )
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[bool]:
+    """Hold a cell while it runs. Yields False if another process holds it."""
+    lock_path = path.with_suffix(".lock")
+    lock = os.open(lock_path, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+            lock_path.unlink(missing_ok=True)  # who waited for the same file may be here after it is gone
+    finally:
+        os.close(lock)
+
+
+def _start_folder(config: PretrainConfig) -> Path:
+    return config.out.with_name(f"{config.out.name}-start")
+
+
+def _write_start(config: PretrainConfig, name: StartName) -> Path:
+    """A model folder with initial weights that no recipe has."""
+    folder = _start_folder(config)
+    if not folder.exists():
+        store = TokenStore.open(config.store)
+        tokenizer = store.tokenizer
+        model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
+        starting_weights(model, name, config.seed, store.token_counts)
+        with stage_artefact(folder, kind="model", command="compare", configuration={"start": name}) as staging:
+            save_model(model, staging.folder, tokenizer, model_card=f"Initial weights: {name}.\n")
+    return folder
+
+
+def _what_decides(config: PretrainConfig) -> dict[str, Any]:
+    """The groups of settings that decide what is learnt."""
+    settings: dict[str, Any] = config.model_dump(mode="json")
+    return {group: settings[group] for group in ("model", "data", "training")}
+
+
+def _curve(run: Path) -> tuple[Scores, ...]:
+    """Held-out scores of a run over its clock; a record of scores takes the clock of the training before it."""
+    curve: list[Scores] = []
+    minutes = 0.0
+    for record in read_metrics(run):
+        if "train" in record:
+            minutes = record["train"]["elapsed_seconds"] / 60
+        elif "held_out" in record:
+            held_out = record["held_out"]
+            loss, accuracy, pairs = held_out["mlm_loss"], held_out["mlm_accuracy"], held_out.get("nsp_accuracy")
+            curve.append(Scores(record["step"], minutes, loss, accuracy, pairs))
+    return tuple(curve)

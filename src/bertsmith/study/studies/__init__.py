@@ -1,0 +1,1 @@
+"""Studies that bertsmith brings, each a TOML file (`study_file`)."""

@@ -1,0 +1,170 @@
+"""A study runs each of its cells once, whoever is killed on the way, and says what came out."""
+
+import multiprocessing
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from bertsmith.core.errors import ConfigurationError, MismatchedArtefact
+from bertsmith.study.cell import read_cell
+from bertsmith.study.compare import CompareConfig, compare
+from bertsmith.study.study_file import load_study, study_names
+from bertsmith.text.preparation import PrepareConfig, prepare
+from bertsmith.text.vocabulary import VocabConfig, vocab
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.machine import MachineSettings
+
+STUDY = """
+question = "Do neighbours help?"
+seeds = [0, 1]
+
+[settings]
+recipe = "tiny"
+model = {{ num_hidden_layers = 1, hidden_size = 32, num_attention_heads = 2, max_positions = 64 }}
+data = {{ max_seq_length = 32, batch_size = 8 }}
+training = {{ steps = {steps} }}
+runtime = {{ evaluations = 2, evaluation_sequences = 8, log_steps = 1, checkpoint_steps = 2 }}
+
+[[variants]]
+name = "neighbour"
+settings.model.initialisation = "neighbour"
+
+[[variants]]
+name = "mimetic"
+start = "mimetic"
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("compare")
+    names = ["ada", "bob", "cem", "dia"]
+    lines = [f"{names[n % 4]} sees {names[n % 3]} in the {['park', 'house', 'shop'][n % 3]} today." for n in range(400)]
+    documents = ["\n".join(lines[start : start + 8]) for start in range(0, 400, 8)]
+    (folder / "text.txt").write_text("\n\n".join(documents))
+    vocab(
+        VocabConfig(inputs=(str(folder / "text.txt"),), out=folder / "vocabulary", size=80, unused=0, min_frequency=1)
+    )
+    return prepare(
+        PrepareConfig(
+            inputs=(str(folder / "text.txt"),),
+            format="blocks",
+            vocab=folder / "vocabulary",
+            out=folder / "store",
+            held_out=0.2,
+        )
+    )
+
+
+def study_file(folder: Path, steps: int = 4) -> str:
+    path = folder / "small.toml"
+    path.write_text(STUDY.format(steps=steps))
+    return str(path)
+
+
+def settings(folder: Path, store: Path, steps: int = 4) -> CompareConfig:
+    return CompareConfig(
+        study=study_file(folder, steps),
+        store=store,
+        out=folder / "cells",
+        machine=MachineSettings(precision="float32", threads=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(store, tmp_path_factory) -> CompareConfig:
+    """A study of which every cell is done."""
+    config = settings(tmp_path_factory.mktemp("finished"), store)
+    compare(config)
+    return config
+
+
+def test_each_variant_is_run_once_with_each_seed_and_leaves_one_small_file(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.out.glob("*.json")}
+    result = compare(finished)
+    assert {path: path.stat().st_mtime_ns for path in finished.out.glob("*.json")} == before
+    assert {name: [cell.seed for cell in cells] for name, cells in result.cells.items()} == {
+        "neighbour": [0, 1],
+        "mimetic": [0, 1],
+    }
+    assert sorted(path.name for path in finished.out.iterdir() if path.is_file()) == [
+        "curves.png",
+        "mimetic-seed0.json",
+        "mimetic-seed1.json",
+        "neighbour-seed0.json",
+        "neighbour-seed1.json",
+    ]
+    assert not list((finished.out / "runs").iterdir())
+
+
+def test_a_cell_tells_what_was_run_and_what_came_out(finished, store):
+    path = finished.out / "mimetic-seed1.json"
+    cell = read_cell(path)
+    assert (cell.start, cell.precision, cell.threads) == ("mimetic", "float32", 1)
+    assert [scores.step for scores in cell.curve] == [0, 2, 4]
+    assert cell.final == cell.curve[-1]
+    assert set(cell.settings) == {"model", "data", "training"}
+    assert str(store) not in path.read_text()
+
+
+def test_variants_start_from_different_weights_and_see_the_same_text(finished):
+    neighbour, mimetic = (read_cell(finished.out / f"{name}-seed0.json") for name in ("neighbour", "mimetic"))
+    assert neighbour.curve[0].mlm_loss != mimetic.curve[0].mlm_loss
+    assert neighbour.tokens == mimetic.tokens
+
+
+def test_a_cell_run_with_other_settings_is_refused(finished, tmp_path):
+    changed = finished.model_copy(update={"study": study_file(tmp_path, steps=5)})
+    with pytest.raises(MismatchedArtefact, match=r"neighbour-seed0.json was run with other settings of training"):
+        compare(changed)
+
+
+def test_a_study_killed_at_any_moment_goes_on_and_ends_with_the_same_numbers(store, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir(), cut.mkdir()
+    only = {"only": ("mimetic",)}
+    expected = compare(settings(whole, store, steps=10).model_copy(update=only)).cells["mimetic"]
+    config = settings(cut, store, steps=10).model_copy(update=only)
+    process = multiprocessing.get_context("spawn").Process(target=compare, args=(config,))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not list(config.out.glob("runs/*/checkpoints/step-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    result = compare(config).cells["mimetic"]
+    for cell, again in zip(expected, result, strict=True):
+        assert [scores.mlm_loss for scores in cell.curve] == [scores.mlm_loss for scores in again.curve]
+
+
+def test_two_processes_share_the_cells_and_only_those_asked_for_are_run(store, tmp_path):
+    config = settings(tmp_path, store).model_copy(update={"only": ("mimetic",)})
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=compare, args=(config,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    result = compare(config)
+    assert ({name: len(cells) for name, cells in result.cells.items()}, result.missing) == (
+        {"neighbour": 0, "mimetic": 2},
+        2,
+    )
+    assert not list(config.out.glob("*.lock"))
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_the_studies_that_come_along_are_complete_settings(name, tmp_path):
+    _, study = load_study(name)
+    for variant in study.variants:
+        out = {"store": "store", "out": tmp_path / variant.name}
+        assert PretrainConfig.from_layers(study.settings, variant.settings, out).out.name == variant.name
+
+
+def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(ConfigurationError, match=r"There is no study 'nothing'\. There are: neighbour-parts"):
+        load_study("nothing")
