@@ -49,6 +49,9 @@ FLAGS = {
     "fill": """
         model texts top runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
+    "compare": """
+        study store out only runtime.precision runtime.device runtime.threads
+    """,
 }
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
     from bertsmith.model.configuration import BertConfig
     from bertsmith.model.folder import load_model, save_model
+    from bertsmith.study.compare import CompareConfig, compare
     from bertsmith.study.quickstart import QuickstartConfig, quickstart
     from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
     from bertsmith.tasks.filling import FillConfig, fill
@@ -38,6 +39,7 @@ __all__ = [
     "BertForPreTraining",
     "BertForSequenceClassification",
     "BertsmithError",
+    "CompareConfig",
     "EvaluateConfig",
     "FillConfig",
     "FinetuneConfig",
@@ -49,6 +51,7 @@ __all__ = [
     "TokenStore",
     "Tokenizer",
     "VocabConfig",
+    "compare",
     "evaluate",
     "fill",
     "finetune",
@@ -70,6 +73,7 @@ _HOMES = {
     "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"),
     "bertsmith.model.configuration": ("BertConfig",),
     "bertsmith.model.folder": ("load_model", "save_model"),
+    "bertsmith.study.compare": ("CompareConfig", "compare"),
     "bertsmith.study.quickstart": ("QuickstartConfig", "quickstart"),
     "bertsmith.tasks.evaluation": ("EvaluateConfig", "evaluate"),
     "bertsmith.tasks.filling": ("FillConfig", "fill"),

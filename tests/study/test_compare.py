@@ -69,7 +69,7 @@ def settings(folder: Path, store: Path, steps: int = 4) -> CompareConfig:
         study=study_file(folder, steps),
         store=store,
         out=folder / "cells",
-        machine=MachineSettings(precision="float32", threads=1),
+        runtime=MachineSettings(precision="float32", threads=1),
     )
 
 

@@ -72,14 +72,14 @@ class Cell:
 
 
 def cell_settings(
-    study: Study, variant: Variant, seed: int, store: Path, out: Path, machine: MachineSettings
+    study: Study, variant: Variant, seed: int, store: Path, out: Path, runtime: MachineSettings
 ) -> PretrainConfig:
     """The settings of a cell's run."""
     own = {
         "store": store,
         "out": out / RUNS / cell_name(variant, seed),
         "seed": seed,
-        "runtime": machine.model_dump(exclude_unset=True),
+        "runtime": runtime.model_dump(exclude_unset=True),
     }
     return PretrainConfig.from_layers(study.settings, variant.settings, own)
 

@@ -27,7 +27,7 @@ class CompareConfig(Settings):
     store: Path = Field(description="token store made by `prepare`")
     out: Path = Field(description="folder of the cells, one small file each; what is in it is not run again")
     only: tuple[str, ...] = Field((), description="variants to run now; default: all")
-    machine: MachineSettings = MachineSettings()
+    runtime: MachineSettings = MachineSettings()
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def compare(config: CompareConfig) -> StudyResult:
     for seed in study.seeds:
         for variant in study.variants:
             path = config.out / f"{cell_name(variant, seed)}.json"
-            settings = cell_settings(study, variant, seed, config.store, config.out, config.machine)
+            settings = cell_settings(study, variant, seed, config.store, config.out, config.runtime)
             if not path.exists() and (not config.only or variant.name in config.only):
                 with claim(path) as is_ours:
                     if is_ours and not path.exists():
