@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from rich.table import Table
 
-from bertsmith.batches.pretraining import BatchSettings, held_out_batches
+from bertsmith.batches.held_out import held_out_batches
+from bertsmith.batches.pretraining import BatchSettings
 from bertsmith.core.artefact import MANIFEST, read_manifest
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError, MismatchedArtefact

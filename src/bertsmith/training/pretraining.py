@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.batches.held_out import held_out_batches
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ArtefactError, StoppedBySignal
