@@ -129,7 +129,10 @@ def _read_lines(path: Path) -> list[bytes]:
     try:
         return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
     except OSError as error:
-        raise InputError(f"The minimal pairs {path} cannot be read: {error.strerror}.") from None
+        raise InputError(
+            f"The minimal pairs {path} cannot be read: {error.strerror}. Give a tsv file, or english for those that "
+            f"bertsmith brings."
+        ) from None
 
 
 def _parse(lines: Sequence[bytes], name: str, tokenizer: Tokenizer, max_positions: int) -> Iterator[MinimalPair]:
