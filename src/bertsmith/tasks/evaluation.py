@@ -40,7 +40,9 @@ from bertsmith.training.starting_point import require_same_vocabulary
 class EvaluateConfig(Settings):
     """Score a model on examples or text that it has not seen, or on minimal pairs."""
 
-    model: Path = Field(description="fine-tuned model (for examples), or pre-trained model (for a token store)")
+    model: Path = Field(
+        description="fine-tuned model (for examples), or pre-trained model (for a token store or minimal pairs)"
+    )
     data: Path | None = Field(
         None, description="labelled file (tsv, csv, jsonl), folder of a task, or token store with held-out text"
     )
