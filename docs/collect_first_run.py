@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bertsmith.batches.pretraining import held_out_batches
+from bertsmith.batches.held_out import held_out_batches
 from bertsmith.core.artefact import read_manifest
 from bertsmith.tasks.metrics import METRICS
 from bertsmith.tasks.task_data import ColumnSettings, TaskDataSettings, load_task_data

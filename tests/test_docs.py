@@ -7,7 +7,7 @@ import re
 import shlex
 import statistics
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,9 @@ from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState
+from bertsmith.training.held_out_breakdown import Band, HeldOutBreakdown, WordBand
 from bertsmith.training.loop import Position
+from bertsmith.training.minimal_pairs import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -191,6 +193,21 @@ def test_the_state_of_the_page_is_a_state():
     state = TrainingState.from_json(example)
     assert state == TrainingState(Position(Cursor(0, 0, 2, 4096), 128, 61.5), 524288)
     assert json.loads(state.to_json()) == asdict(state) == json.loads(example)
+
+
+def test_the_held_out_breakdown_of_the_page_is_that_of_the_code():
+    def names(record: type) -> list[str]:
+        return [field.name for field in fields(record)]
+
+    rows = {row.split("|")[1].strip(" `"): row for row in section("formats.md", "Model folder").splitlines()
+            if row.startswith("| `by_") or row.startswith("| `whole_")}  # fmt: skip
+    assert list(rows) == names(HeldOutBreakdown)
+    assert re.findall(r"`(\w+)`", rows["by_frequency"].split("|")[3]) == names(Band)
+    assert re.findall(r"`(\w+)`", rows["whole_words"].split("|")[3]) == names(WordBand)
+
+
+def test_the_columns_of_minimal_pairs_are_those_of_the_page():
+    assert tuple(names[0] for names in first_cells(section("formats.md", "Minimal pairs"))) == COLUMNS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

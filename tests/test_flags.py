@@ -28,7 +28,7 @@ FLAGS = {
         training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
         training.gradient_clip training.steps training.hours runtime.precision runtime.device runtime.threads
         runtime.micro_batch_size runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints
-        runtime.log_steps runtime.evaluations runtime.evaluation_sequences
+        runtime.log_steps runtime.evaluations runtime.evaluation_sequences runtime.minimal_pairs
     """,
     "finetune": """
         model out seed seeds initialisation dry_run task_data.task task_data.data task_data.train task_data.dev
@@ -39,8 +39,8 @@ FLAGS = {
         runtime.micro_batch_size
     """,
     "evaluate": """
-        model data part task on_error max_seq_length max_sequences columns.text columns.text_pair columns.label
-        runtime.precision runtime.device runtime.threads runtime.batch_size
+        model data minimal_pairs part task on_error max_seq_length max_sequences columns.text
+        columns.text_pair columns.label runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
     "predict": """
         model input format text text_pair on_error max_seq_length runtime.precision runtime.device runtime.threads

@@ -89,8 +89,12 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "evaluate": Command(
         "bertsmith.tasks.evaluation:evaluate",
-        "Score a model on a task, or on held-out text.",
-        ("bertsmith evaluate sst2 --data glue/SST-2", "bertsmith evaluate run --data store"),
+        "Score a model on a task, on held-out text, or on minimal pairs.",
+        (
+            "bertsmith evaluate sst2 --data glue/SST-2",
+            "bertsmith evaluate run --data store",
+            "bertsmith evaluate run --minimal-pairs english",
+        ),
         positional=("model",),
     ),
     "predict": Command(

@@ -32,7 +32,7 @@ def others(small_store) -> OtherDocuments:
 @settings(max_examples=300)
 @given(st.integers(0, 199), st.integers(1, 509), st.sampled_from(Ending), st.integers(0, 10**6))
 def test_random_text_is_a_run_of_tokens_of_another_document(others, document_borders, document, room, ending, seed):
-    text = others.draw(np.random.default_rng(seed), not_document=document, room=room, ending=ending)
+    text = others.draw(np.random.default_rng(seed), not_document=document, room=room, ending=ending).token_ids
     assert 1 <= len(text) <= room
     places = text.astype(int) - FIRST_WORD
     assert np.array_equal(places, np.arange(places[0], places[0] + len(places)))
@@ -51,7 +51,7 @@ def uneven(make_store) -> tuple[OtherDocuments, set[int], set[int]]:
 @given(st.integers(20, 139), st.sampled_from(Ending), st.integers(0, 10**6))
 def test_random_text_ends_as_the_text_that_it_displaces(uneven, room, ending, seed):
     others, sentence_borders, document_ends = uneven
-    text = others.draw(np.random.default_rng(seed), not_document=0, room=room, ending=ending)
+    text = others.draw(np.random.default_rng(seed), not_document=0, room=room, ending=ending).token_ids
     start, end = int(text[0]) - FIRST_WORD, int(text[-1]) - FIRST_WORD + 1
     assert ending == Ending.WITHIN or start not in document_ends, "the text opens a document"
     if ending == Ending.DOCUMENT:
@@ -71,7 +71,7 @@ def test_random_text_ends_as_the_text_that_it_displaces(uneven, room, ending, se
 
 def test_where_no_document_ends_as_wanted_what_is_there_is_cut(make_store):
     others = OtherDocuments(make_store([[30, 30], [40]]).train)
-    text = others.draw(np.random.default_rng(0), not_document=0, room=25, ending=Ending.SENTENCE)
+    text = others.draw(np.random.default_rng(0), not_document=0, room=25, ending=Ending.SENTENCE).token_ids
     assert text.tolist() == list(range(FIRST_WORD + 60, FIRST_WORD + 85))
 
 
@@ -80,7 +80,9 @@ def test_every_other_document_is_equally_likely_however_long(make_store):
     others = OtherDocuments(store.train)
     borders = np.concatenate([[0], np.cumsum([10 + 200 * (number % 3) for number in range(30)])])
     rng = np.random.default_rng(0)
-    drawn = [others.draw(rng, not_document=7, room=5, ending=Ending.DOCUMENT)[0] - FIRST_WORD for _ in range(6000)]
+    drawn = [
+        others.draw(rng, not_document=7, room=5, ending=Ending.DOCUMENT).token_ids[0] - FIRST_WORD for _ in range(6000)
+    ]
     counts = np.bincount(np.searchsorted(borders, drawn, side="right") - 1, minlength=30)
     assert counts[7] == 0
     assert chi_squared(np.delete(counts, 7), 6000 / 29) < 4
@@ -89,7 +91,7 @@ def test_every_other_document_is_equally_likely_however_long(make_store):
 def test_every_sentence_that_can_start_the_text_is_equally_likely(make_store):
     others = OtherDocuments(make_store([[5], [10] * 20]).train)
     rng = np.random.default_rng(0)
-    drawn = [others.draw(rng, not_document=0, room=35, ending=Ending.SENTENCE)[0] for _ in range(4000)]
+    drawn = [others.draw(rng, not_document=0, room=35, ending=Ending.SENTENCE).token_ids[0] for _ in range(4000)]
     counts = np.bincount((np.array(drawn) - FIRST_WORD - 5) // 10, minlength=17)
     assert len(counts) == 17, "from the 18th on the document ends within the room"
     assert counts[0] == 0, "true text never opens a document"
@@ -104,7 +106,7 @@ def long_documents(make_store) -> OtherDocuments:
 
 def test_a_piece_of_a_long_document_is_drawn_by_its_length(long_documents):
     rng = np.random.default_rng(0)
-    drawn = [long_documents.draw(rng, not_document=2, room=100, ending=Ending.WITHIN) for _ in range(6000)]
+    drawn = [long_documents.draw(rng, not_document=2, room=100, ending=Ending.WITHIN).token_ids for _ in range(6000)]
     places = np.array([int(text[0]) for text in drawn if len(text) == 100]) - FIRST_WORD
     counts = np.histogram(places, bins=10, range=(0, NUM_WORDS))[0]  # the corpus repeats its ids five times
     assert len(places) > 2700, "half of all texts are from the long document"
@@ -114,5 +116,5 @@ def test_a_piece_of_a_long_document_is_drawn_by_its_length(long_documents):
 def test_no_piece_of_the_same_long_document_counts_as_another_document(long_documents):
     rng = np.random.default_rng(1)
     for _ in range(300):
-        text = long_documents.draw(rng, not_document=1, room=20, ending=Ending.SENTENCE)
+        text = long_documents.draw(rng, not_document=1, room=20, ending=Ending.SENTENCE).token_ids
         assert len(text) in (10, 20), "the others have sentences of 10 tokens"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from corpora import FIRST_WORD, NUM_WORDS, random_documents
+from samples import same, segments, tensors
 
 from bertsmith.batches.configuration import BatchSettings, Phase
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text.token_store import TokenStore
@@ -33,34 +33,8 @@ def first_epoch(batches: PretrainingBatches) -> PretrainingBatch:
     return batches.assemble(list(takewhile(lambda place: place.epoch == 0, batches.places(Cursor()))))
 
 
-def tensors(batch: PretrainingBatch) -> list[torch.Tensor | None]:
-    inputs = batch.inputs
-    layout = [inputs.token_ids, inputs.segment_ids, inputs.positions, inputs.cu_seqlens]
-    return [*layout, batch.masked_positions, batch.masked_labels, batch.not_next]
-
-
-def same(left: PretrainingBatch, right: PretrainingBatch) -> bool:
-    pairs = zip(tensors(left), tensors(right), strict=True)
-    return (
-        all(a is b is None or torch.equal(a, b) for a, b in pairs) and left.inputs.max_seqlen == right.inputs.max_seqlen
-    )
-
-
 def samples_of(batch: PretrainingBatch) -> list[PretrainingBatch]:
     return [batch.slice(index, index + 1) for index in range(batch.num_sequences)]
-
-
-def segments(batch: PretrainingBatch) -> list[tuple[np.ndarray, np.ndarray, int | None]]:
-    """A, B and the label of each sample, masks undone, as places in the corpus."""
-    token_ids = batch.inputs.token_ids.clone()
-    token_ids[batch.masked_positions] = batch.masked_labels
-    samples = []
-    for number, (start, end) in enumerate(zip(batch.inputs.borders[:-1], batch.inputs.borders[1:], strict=True)):
-        ids, segment_ids = token_ids[start:end].numpy(), batch.inputs.segment_ids[start:end].numpy()
-        label = None if batch.not_next is None else int(batch.not_next[number])
-        a, b = ids[segment_ids == 0][1:-1], ids[segment_ids == 1][:-1]
-        samples.append((a - FIRST_WORD, b - FIRST_WORD, label))
-    return samples
 
 
 # --- what is in a batch -----------------------------------------------------------------------------------------------
@@ -290,51 +264,7 @@ def test_text_without_pairs_is_an_error_that_says_what_to_do(make_store, documen
     assert batch.num_sequences == 32
 
 
-# --- held-out batches and the look inside -----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def divided_store(make_store) -> TokenStore:
-    return make_store(random_documents(200, seed=2), held_out=0.1)
-
-
-def test_held_out_batches_are_the_same_whatever_the_training_masks(divided_store):
-    store = divided_store
-
-    def held_out(settings: BatchSettings) -> list[PretrainingBatch]:
-        return held_out_batches(store, settings, max_sequences=50, batch_size=16)
-
-    usual = held_out(SMALL)
-    assert [batch.num_sequences for batch in usual] == [16, 16, 16, 2]
-    other = held_out(
-        SMALL.model_copy(update={"masking_rate": 0.4, "mask_share": 1.0, "random_share": 0.0, "batch_size": 7})
-    )
-    assert all(same(left, right) for left, right in zip(usual, other, strict=True))
-
-
-def test_held_out_batches_hold_each_held_out_token_once_at_most(divided_store):
-    store = divided_store
-    held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
-    batches = held_out_batches(store, SMALL, max_sequences=10**6, batch_size=64)
-    seen: list[int] = []
-    for a, b, not_next in (sample for batch in batches for sample in segments(batch)):
-        seen += [*a.tolist(), *([] if not_next else b.tolist())]
-        assert held_out.issuperset(b.tolist())
-    assert sorted(seen) == sorted(held_out)
-
-
-def test_a_single_held_out_document_takes_its_random_text_from_the_training_split(make_store):
-    store = make_store(random_documents(10, seed=3, sentences=30), held_out=0.1)
-    assert store.held_out.num_documents == 1
-    held_out = {int(piece) - FIRST_WORD for piece in store.held_out.block(0).token_ids}
-    (batch,) = held_out_batches(store, SMALL, max_sequences=1000, batch_size=1000)
-    labels = [not_next for _, b, not_next in segments(batch) if held_out.issuperset(b.tolist()) != bool(not_next)]
-    assert len(labels) == batch.num_sequences
-    assert {0, 1} == set(labels)
-
-
-def test_without_held_out_text_there_are_no_held_out_batches(small_store):
-    assert held_out_batches(small_store, SMALL, max_sequences=9, batch_size=9) == []
+# --- the look inside --------------------------------------------------------------------------------------------------
 
 
 def test_the_look_inside_shows_what_was_masked(small_store, tokenizer):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bertsmith.model import losses
-from bertsmith.model.losses import count_correct, cross_entropy_sum, squared_error_sum
+from bertsmith.model.losses import correctness, count_correct, cross_entropies, cross_entropy_sum, squared_error_sum
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 100])
@@ -24,6 +24,19 @@ def test_cross_entropy_and_its_gradient_equal_torch(rows, dtype, monkeypatch):
     torch.testing.assert_close(
         logits.grad, exact.grad.to(dtype), rtol=1e-5 if dtype == torch.float32 else 1e-2, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_figures_of_each_label_add_up_to_those_of_all(dtype, monkeypatch):
+    monkeypatch.setattr(losses, "_CHUNK_ELEMENTS", 3 * 7)
+    torch.manual_seed(0)
+    logits, labels = torch.randn(100, 7).to(dtype), torch.randint(0, 7, (100,))
+    expected = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
+    torch.testing.assert_close(cross_entropies(logits, labels), expected)
+    assert torch.equal(cross_entropies(logits, labels).sum(), cross_entropy_sum(logits, labels))
+    torch.testing.assert_close(correctness(logits, labels).sum(), count_correct(logits, labels))
+    is_largest = logits.gather(1, labels[:, None]).squeeze(1) == logits.amax(dim=1)
+    assert torch.equal(correctness(logits, labels) > 0, is_largest)
 
 
 def test_large_logits_do_not_overflow():

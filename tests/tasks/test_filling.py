@@ -5,7 +5,7 @@ import pytest
 from transformers import pipeline
 
 from bertsmith.core.artefact import stage_artefact
-from bertsmith.core.errors import ArtefactError, InputError, MismatchedArtefact
+from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.model.bert import Bert
 from bertsmith.model.folder import save_model
 from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
@@ -71,7 +71,26 @@ def test_evaluate_on_a_store_scores_its_held_out_text(pretrained, tokenizer, tmp
     assert result.sequences > 0
     assert result.scores.mlm_loss == pytest.approx(4.3, abs=0.4)  # ln 72: an untrained network knows nothing
     assert 0.0 <= result.scores.nsp_accuracy <= 1.0
+    for bands in (result.breakdown.by_frequency, result.breakdown.by_sentence_edge):
+        assert sum(band.share * band.loss for band in bands) == pytest.approx(result.scores.mlm_loss)
     assert evaluate(config) == result
+
+
+def test_evaluate_scores_minimal_pairs_of_a_file(pretrained, tmp_path):
+    rows = ["phenomenon\tkind\tgood\tbad"]
+    rows += [f"order\t{noun}\tthe {noun} sat .\tsat the {noun} ." for noun in ("cat", "dog", "man")]
+    (tmp_path / "pairs.tsv").write_text("\n".join([*rows, "choice\tverb\tthe cat ran .\tthe cat and ."]) + "\n")
+    scores = evaluate(EvaluateConfig(model=pretrained, minimal_pairs=tmp_path / "pairs.tsv", runtime=FLOAT32))
+    assert {name: score.pairs for name, score in scores.phenomena.items()} == {"order": 3, "choice": 1}
+    assert list(scores.kinds["order"]) == ["cat", "dog", "man"]
+    mean = sum(score.accuracy for score in scores.kinds["order"].values()) / 3
+    assert scores.phenomena["order"].accuracy == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("settings", [{}, {"data": "store", "minimal_pairs": "english"}])
+def test_a_model_is_scored_on_one_thing(pretrained, settings):
+    with pytest.raises(ConfigurationError, match="scored either on data or on minimal_pairs"):
+        EvaluateConfig.from_layers({"model": pretrained}, settings)
 
 
 def test_a_store_without_held_out_text_or_of_another_vocabulary_is_refused(pretrained, tokenizer, tmp_path):

@@ -31,6 +31,15 @@ def make_store(folder: Path, *, documents: int = 40, seed: int = 0, extra_piece:
     return folder
 
 
+def write_minimal_pairs(path: Path) -> Path:
+    """Pairs of sentences of the store's words."""
+    rows = ["phenomenon\tkind\tgood\tbad"]
+    rows += [f"order\tswap\tword{n} word{n + 1} word0\tword{n + 1} word{n} word0" for n in range(6)]
+    rows += [f"choice\trare\tword0 word{n}\tword0 word{n + 100}" for n in range(4)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
 def small_config(store: Path, out: Path, **changes: object) -> PretrainConfig:
     settings = {
         "store": store,

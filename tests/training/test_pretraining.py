@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import make_store, small_config
+from small_runs import make_store, small_config, write_minimal_pairs
 
-from bertsmith.core.errors import ArtefactError, ArtefactExists, DamagedArtefact, MismatchedArtefact, NonFiniteLoss
+from bertsmith.core.artefact import read_manifest
+from bertsmith.core.errors import (
+    ArtefactError,
+    ArtefactExists,
+    DamagedArtefact,
+    InputError,
+    MismatchedArtefact,
+    NonFiniteLoss,
+)
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import SET_ASIDE
 from bertsmith.training.evaluation import unigram_loss
@@ -106,6 +114,45 @@ def test_the_learning_rate_of_each_step_is_logged_and_starts_at_zero(finished_ru
 
 def test_the_held_out_text_is_scored_before_halfway_and_after(finished_run):
     assert [record["step"] for record in read_metrics(finished_run) if "held_out" in record] == [0, 5, 10]
+
+
+def test_the_loss_of_each_frequency_band_is_logged_with_every_score(finished_run):
+    records = read_metrics(finished_run)
+    bands = [record for record in records if "held_out_by_frequency" in record]
+    assert [record["step"] for record in bands] == [0, 5, 10]
+    assert all(list(record["held_out_by_frequency"]) == ["1-100", "101-205"] for record in bands)
+    facts = read_manifest(finished_run / "model", "model").facts
+    breakdown = facts["held_out_breakdown"]
+    assert {band["name"]: band["loss"] for band in breakdown["by_frequency"]} == bands[-1]["held_out_by_frequency"]
+    total = sum(band["share"] * band["loss"] for band in breakdown["by_sentence_edge"])
+    assert total == pytest.approx(facts["held_out"]["mlm_loss"])
+    assert [band["pieces"] for band in breakdown["whole_words"]] == ["1"]
+
+
+def test_minimal_pairs_are_scored_with_the_held_out_text_and_touch_nothing(finished_run, store, tmp_path, capfd):
+    pairs = write_minimal_pairs(tmp_path / "pairs.tsv")
+    pretrain(small_config(store, tmp_path / "run", runtime={"minimal_pairs": pairs}))
+    assert weights_of(tmp_path / "run/model") == weights_of(finished_run / "model")
+    records = trace(tmp_path / "run")
+    scored = [record for record in records if "minimal_pairs" in record]
+    assert [record["step"] for record in scored] == [0, 5, 10]
+    assert all(list(record["minimal_pairs"]) == ["order", "choice"] for record in scored)
+    assert [record for record in records if record not in scored] == trace(finished_run)
+    assert "minimal pairs: order " in capfd.readouterr().err
+    run = cut_after(tmp_path / "run", 7, tmp_path / "cut")
+    resume_pretraining(run, {})
+    assert trace(run) == records
+    without = cut_after(tmp_path / "run", 7, tmp_path / "without")
+    resume_pretraining(without, {"runtime": {"minimal_pairs": None}})
+    assert weights_of(without / "model") == weights_of(finished_run / "model")
+
+
+def test_minimal_pairs_that_cannot_be_used_are_refused_before_anything_is_written(store, tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("phenomenon\tkind\tgood\tbad\norder\tswap\tword1 word2\n")
+    with pytest.raises(InputError, match=r"pairs\.tsv, line 2: a minimal pair is 4 values"):
+        pretrain(small_config(store, tmp_path / "run", runtime={"minimal_pairs": path}))
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_finished_run_leaves(finished_run):

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bertsmith.batches.segment_pairs import Ending
+from bertsmith.batches.segment_pairs import Ending, Passage
 from bertsmith.text.token_store import TokenBlock, TokenTable
 
 _TRIES = 16
@@ -36,15 +36,12 @@ class OtherDocuments:
         self._block = lru_cache(_CACHED_BLOCKS)(table.block)
         self._sentences_before = lru_cache(_CACHED_LONG_DOCUMENTS)(self._count_sentences_before)
 
-    def draw(
-        self, rng: np.random.Generator, *, not_document: int | None, room: int, ending: int
-    ) -> NDArray[np.unsignedinteger]:
+    def draw(self, rng: np.random.Generator, *, not_document: int | None, room: int, ending: int) -> Passage:
         """Random text of 1 to `room` tokens.
 
         not_document  the document that the text must not be from; None: any will do
         room          tokens, at least 1
         ending        the Ending of the text that is displaced
-        returns       [n] token ids, a view into the store
         """
         num_others = self._table.num_documents - (not_document is not None)
         for _ in range(_TRIES):
@@ -55,9 +52,9 @@ class OtherDocuments:
             offsets = block.sentence_offsets[first : last + 1]
             found = _find_text(offsets, room, ending, rng.random())
             if found is not None:
-                return block.token_ids[slice(*found)]
+                return Passage(block, *found)
         start = int(offsets[int(rng.random() * (last - first))])  # no place like it: cut what is there
-        return block.token_ids[start : min(start + room, int(offsets[-1]))]
+        return Passage(block, start, min(start + room, int(offsets[-1])))
 
     def _piece(self, document: int, rng: np.random.Generator) -> tuple[TokenBlock, int, int]:
         """The document as its block and first:last sentence; of one in several blocks a piece, drawn by its length."""

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,15 +27,14 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.batches.masking import MaskingRule, mask_tokens
 from bertsmith.batches.other_documents import OtherDocuments
-from bertsmith.batches.segment_pairs import SegmentPair, plan_segments
+from bertsmith.batches.segment_pairs import Passage, SegmentPair, plan_segments
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
-from bertsmith.text.token_store import TokenBlock, TokenStore, TokenTable
+from bertsmith.text.token_store import TokenBlock, TokenTable
 from bertsmith.text.tokenizer import Tokenizer
 
 WINDOW_BLOCKS = 64
 _CACHED_WINDOWS = 2  # the one at hand and the next
-_TokenIds = NDArray[np.unsignedinteger]
 
 
 @dataclass(frozen=True)
@@ -118,13 +117,15 @@ class PretrainingBatches:
         cls, sep = np.array([tokenizer.cls_id]), np.array([tokenizer.sep_id])
         generators, pieces, lengths, labels = [], [], [], []
         for place in places:
-            length = self._settings.length_of(place.phase)
-            rng = generator(self._seed, "sample", length, place.epoch, place.window, place.offset)
-            segment_a, segment_b, not_next = self._segments(place, rng)
+            rng = self._generator(place)
+            passages, not_next = self._passages(place, rng)
             generators.append(rng)
             labels.append(not_next)
-            lengths.append((1 + len(segment_a) + 1, len(segment_b) + 1 if segment_b is not None else 0))
-            pieces += [cls, segment_a, sep] if segment_b is None else [cls, segment_a, sep, segment_b, sep]
+            length_a, *length_b = (passage.end - passage.start + 1 for passage in passages)  # each with its [SEP]
+            lengths.append((1 + length_a, sum(length_b)))
+            pieces.append(cls)
+            for passage in passages:
+                pieces += [passage.token_ids, sep]
         segment_lengths = np.array(lengths)
         sequence_lengths = segment_lengths.sum(axis=1)
         cu_seqlens = np.concatenate([[0], np.cumsum(sequence_lengths)])
@@ -149,18 +150,39 @@ class PretrainingBatches:
             not_next=torch.tensor(labels) if self._settings.next_sentence else None,
         )
 
-    def _segments(self, place: Cursor, rng: np.random.Generator) -> tuple[_TokenIds, _TokenIds | None, int]:
-        """A, B and whether B is random text; no B without NSP."""
+    def edge_distances(self, places: Sequence[Cursor]) -> NDArray[np.int64]:
+        """How far each token of `assemble(places)` is from the nearer edge of its sentence; -1 for special tokens.
+
+        The segments are drawn once more, so that training pays nothing for what only an evaluation asks.
+
+        returns  [T]
+        """
+        special, parts = np.array([-1]), []
+        for place in places:
+            passages, _ = self._passages(place, self._generator(place))
+            parts.append(special)
+            for passage in passages:
+                parts += [passage.edge_distances(), special]
+        return np.concatenate(parts)
+
+    def _generator(self, place: Cursor) -> np.random.Generator:
+        """What decides a sample's random text, and then its masks."""
+        length = self._settings.length_of(place.phase)
+        return generator(self._seed, "sample", length, place.epoch, place.window, place.offset)
+
+    def _passages(self, place: Cursor, rng: np.random.Generator) -> tuple[list[Passage], int]:
+        """A and B, and whether B is random text; no B without NSP."""
         window = self._window(self._settings.length_of(place.phase), place.epoch, place.window)
         pair = SegmentPair._make(window.samples[place.offset].tolist())
-        token_ids = window.blocks[pair.block].token_ids
-        segment_a = token_ids[pair.start : pair.border]
+        block = window.blocks[pair.block]
+        passage_a = Passage(block, pair.start, pair.border)
         if not self._settings.next_sentence:
-            return segment_a, None, 0
+            return [passage_a], 0
         if not pair.not_next:
-            return segment_a, token_ids[pair.border : pair.end], 0
+            return [passage_a, Passage(block, pair.border, pair.end)], 0
         not_document = pair.document if self._random_text_is_own else None
-        return segment_a, self._others.draw(rng, not_document=not_document, room=pair.room, ending=pair.ending), 1
+        random_text = self._others.draw(rng, not_document=not_document, room=pair.room, ending=pair.ending)
+        return [passage_a, random_text], 1
 
     def _require_place(self, place: Cursor) -> None:
         phase, epoch, window, offset = place.phase, place.epoch, place.window, place.offset
@@ -212,26 +234,6 @@ class _Window:
     @property
     def num_samples(self) -> int:
         return len(self.samples)
-
-
-def held_out_batches(
-    store: TokenStore, settings: BatchSettings, *, max_sequences: int, batch_size: int
-) -> list[PretrainingBatch]:
-    """The first `max_sequences` samples of the held-out split, always the same ones with the same masks.
-
-    Seed 0 and the standard masking (15 %, 80/10/10, no whole words) whatever the training uses, so that the figures of
-    runs with different seeds, batch sizes and masking rates can be compared. Of the training's settings only
-    `max_seq_length` and `next_sentence` count. Where the split has a single document, random text comes from the
-    training split. Empty if nothing is held out.
-    """
-    if not store.held_out.num_blocks:
-        return []
-    standard = BatchSettings(max_seq_length=settings.max_seq_length, next_sentence=settings.next_sentence)
-    random_text = store.held_out if store.held_out.num_documents > 1 else store.train
-    batches = PretrainingBatches(store.held_out, store.tokenizer, standard, seed=0, random_text=random_text)
-    epoch = takewhile(lambda place: place.epoch == 0, batches.places(Cursor()))
-    places = list(islice(epoch, max_sequences))
-    return [batches.assemble(places[start : start + batch_size]) for start in range(0, len(places), batch_size)]
 
 
 def describe(batch: PretrainingBatch, tokenizer: Tokenizer) -> Text:

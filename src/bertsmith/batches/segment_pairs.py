@@ -73,6 +73,30 @@ class SegmentPair(NamedTuple):
     ending: int  # the Ending of border:end
 
 
+class Passage(NamedTuple):
+    """A segment and where it stands: tokens start:end of a block."""
+
+    block: TokenBlock
+    start: int
+    end: int
+
+    @property
+    def token_ids(self) -> NDArray[np.unsignedinteger]:
+        """[n] a view into the store."""
+        return self.block.token_ids[self.start : self.end]
+
+    def edge_distances(self) -> NDArray[np.int64]:
+        """[n] tokens between each token and the nearer edge of its sentence: 0 for its first and its last token.
+
+        Where the segment cuts a sentence, the edge is still that of the sentence in the text.
+        """
+        places = np.arange(self.start, self.end)
+        offsets = self.block.sentence_offsets
+        sentences = np.searchsorted(offsets, places, side="right") - 1
+        distances: NDArray[np.int64] = np.minimum(places - offsets[sentences], offsets[sentences + 1] - 1 - places)
+        return distances
+
+
 def plan_segments(
     blocks: Sequence[TokenBlock],
     *,

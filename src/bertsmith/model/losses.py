@@ -1,6 +1,7 @@
 """Losses as sums over labels, in float32 whatever the dtype of the logits (BERT A.2: mean masked-LM + mean NSP).
 
-Sums, because a batch may be computed in parts: whoever knows the whole batch divides by its number of labels.
+Sums, because a batch may be computed in parts: whoever knows the whole batch divides by its number of labels. An
+evaluation asks for the same figures of each label.
 Legend: N labels, C classes.
 """
 
@@ -24,22 +25,48 @@ def cross_entropy_sum(logits: Tensor, labels: Tensor) -> Tensor:
     return loss
 
 
+def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log softmax(logits)[label] of each label, without a gradient.
+
+    logits   [N, C]  any floating dtype
+    labels   [N]     int64
+    returns  [N]     float32
+    """
+    return _losses_of_rows(logits.detach(), labels, gradient=None)
+
+
 def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
     """How many labels have the largest logit of their row; one that shares it with k others counts 1 / (1 + k).
-
-    In bfloat16 such ties are common. Looks for them only where the label's logit is the largest: an argmax over a
-    vocabulary costs a CPU a twelfth of a training step, this a hundredth.
 
     logits   [N, C]  any floating dtype
     labels   [N]     int64
     returns  []      float32
     """
-    logits = logits.detach()
+    return _correct_rows(logits.detach(), labels)[1].sum()
+
+
+def correctness(logits: Tensor, labels: Tensor) -> Tensor:
+    """What each label counts in `count_correct`: 1, 0, or its share of the largest logit.
+
+    logits   [N, C]  any floating dtype
+    labels   [N]     int64
+    returns  [N]     float32
+    """
+    rows, shares = _correct_rows(logits.detach(), labels)
+    return shares.new_zeros(len(labels)).index_copy_(0, rows, shares)
+
+
+def _correct_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows whose label has the largest logit, [R] int64, and what they count, [R] float32.
+
+    In bfloat16 such ties are common. Looks for them only where the label's logit is the largest: an argmax over a
+    vocabulary costs a CPU a twelfth of a training step, this a hundredth.
+    """
     largest = logits.amax(dim=1, keepdim=True)
     hits = (logits.gather(1, labels[:, None]) == largest).squeeze(1).nonzero().squeeze(1)
     rows = logits[hits]
     ties = torch.eq(rows, largest[hits], out=torch.empty_like(rows))  # 0 or 1; several times faster than as booleans
-    return ties.sum(dim=1, dtype=torch.float32).reciprocal().sum()
+    return hits, ties.sum(dim=1, dtype=torch.float32).reciprocal()
 
 
 def squared_error_sum(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -47,28 +74,33 @@ def squared_error_sum(predictions: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.mse_loss(predictions.float(), targets.float(), reduction="sum")
 
 
-class _CrossEntropySum(torch.autograd.Function):
-    """A few rows at a time, so that no float32 copy of all logits is ever made; the gradient along with the loss.
+def _losses_of_rows(logits: Tensor, labels: Tensor, gradient: Tensor | None) -> Tensor:
+    """The loss of each row, [N] float32; the gradient of their sum is written to `gradient` [N, C] along with it.
 
-    With p = softmax(logits), the loss of a row is log(sum(exp(logits))) - logit[label], where the first term is
-    max(logits) - log(max(p)), and its gradient is p - one_hot(label).
+    A few rows at a time, so that no float32 copy of all logits is ever made. With p = softmax(logits), the loss of a
+    row is log(sum(exp(logits))) - logit[label], where the first term is max(logits) - log(max(p)), and its gradient is
+    p - one_hot(label).
     """
+    size = max(1, _CHUNK_ELEMENTS // logits.shape[1])
+    losses = logits.new_empty(len(labels), dtype=torch.float32)
+    for start in range(0, len(labels), size):
+        part = slice(start, start + size)
+        rows, label = logits[part], labels[part, None]
+        probabilities = torch.softmax(rows.float(), dim=1)
+        normaliser = rows.amax(dim=1) - probabilities.amax(dim=1).log_()
+        losses[part] = normaliser - rows.gather(1, label).squeeze(1)
+        if gradient is not None:
+            gradient[part] = probabilities.scatter_add_(1, label, probabilities.new_full(label.shape, -1.0))
+    return losses
+
+
+class _CrossEntropySum(torch.autograd.Function):
+    """The sum, with its gradient computed on the way forward."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:  # noqa: ANN401
-        size = max(1, _CHUNK_ELEMENTS // logits.shape[1])
-        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
-        losses = logits.new_empty(len(labels), dtype=torch.float32)
-        for start in range(0, len(labels), size):
-            part = slice(start, start + size)
-            rows, label = logits[part], labels[part, None]
-            probabilities = torch.softmax(rows.float(), dim=1)
-            normaliser = rows.amax(dim=1) - probabilities.amax(dim=1).log_()
-            losses[part] = normaliser - rows.gather(1, label).squeeze(1)
-            if gradient is not None:
-                gradient[part] = probabilities.scatter_add_(1, label, probabilities.new_full(label.shape, -1.0))
-        ctx.gradient = gradient
-        return losses.sum()
+        ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        return _losses_of_rows(logits, labels, ctx.gradient).sum()
 
     @staticmethod
     @once_differentiable

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from pydantic_core import to_json
 
-from bertsmith.batches.pretraining import held_out_batches
+from bertsmith.batches.held_out import held_out_batches
 from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console

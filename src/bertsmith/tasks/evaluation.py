@@ -1,18 +1,20 @@
-"""The verb `evaluate`: a fine-tuned model on labelled examples, or a pre-trained one on a store's held-out text."""
+"""The verb `evaluate`: a fine-tuned model on labelled examples; a pre-trained one on held-out text or minimal pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from rich.console import Group
 from rich.table import Table
 
 from bertsmith.batches.configuration import BatchSettings
-from bertsmith.batches.pretraining import held_out_batches
+from bertsmith.batches.held_out import held_out_batches
 from bertsmith.core.artefact import MANIFEST, read_manifest
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError, MismatchedArtefact
-from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.tasks.encoding import encode_examples
 from bertsmith.tasks.examples import label_parser, read_examples, require_part
@@ -23,17 +25,29 @@ from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import SentenceTask
 from bertsmith.tasks.task_data import ColumnSettings
 from bertsmith.text.token_store import TokenStore
-from bertsmith.training.evaluation import HeldOutScores, evaluate_held_out
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.evaluation import HeldOutScores, guess_held_out
+from bertsmith.training.held_out_breakdown import HeldOutBreakdown, break_down
+from bertsmith.training.minimal_pairs import (
+    MinimalPairScores,
+    MinimalPairsName,
+    read_minimal_pairs,
+    score_minimal_pairs,
+)
 from bertsmith.training.starting_point import require_same_vocabulary
 
 
 class EvaluateConfig(Settings):
-    """Score a model on examples or text that it has not seen."""
+    """Score a model on examples or text that it has not seen, or on minimal pairs."""
 
-    model: Path = Field(description="fine-tuned model (for examples), or pre-trained model (for a token store)")
-    data: Path = Field(
-        description="labelled file (tsv, csv, jsonl), folder of a task, or token store with held-out text"
+    model: Path = Field(
+        description="fine-tuned model (for examples), or pre-trained model (for a token store or minimal pairs)"
+    )
+    data: Path | None = Field(
+        None, description="labelled file (tsv, csv, jsonl), folder of a task, or token store with held-out text"
+    )
+    minimal_pairs: MinimalPairsName | Path | None = Field(
+        None, description="instead of data: the minimal pairs english, or a tsv file of your own"
     )
     part: str = Field("dev", description="which part of a task's folder: dev, test, train, dev_mismatched")
     task: str | None = Field(None, description="named task that says how to read the data; default: the model's own")
@@ -42,6 +56,12 @@ class EvaluateConfig(Settings):
     max_sequences: int = Field(2048, ge=1, description="held-out sequences of a token store that are scored")
     columns: ColumnSettings = ColumnSettings()
     runtime: InferenceSettings = InferenceSettings()
+
+    @model_validator(mode="after")
+    def _has_one_thing_to_score(self) -> Self:
+        if (self.data is None) == (self.minimal_pairs is None):
+            raise ValueError("a model is scored either on data or on minimal_pairs")
+        return self
 
 
 @dataclass(frozen=True)
@@ -63,30 +83,34 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class TextScores:
-    """Masked-LM and next-sentence scores of a pre-trained model on held-out text."""
+    """Masked-LM and next-sentence scores of a pre-trained model on held-out text, and the former by kind of label."""
 
     model: Path
     data: Path
     sequences: int
     scores: HeldOutScores
+    breakdown: HeldOutBreakdown
 
-    def __rich__(self) -> Table:
-        """The table for a terminal."""
+    def __rich__(self) -> Group:
+        """The tables for a terminal."""
         values = {name: value for name, value in vars(self.scores).items() if value is not None}
-        return _table(f"{self.data.name}, held-out text: {self.sequences:,} sequences", values)
+        title = f"{self.data.name}, held-out text: {self.sequences:,} sequences"
+        return Group(_table(title, values), self.breakdown)
 
 
-def evaluate(config: EvaluateConfig) -> TaskScores | TextScores:
-    """Score a fine-tuned model on labelled examples, or a pre-trained one on the held-out text of a token store."""
+def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairScores:
+    """Score a fine-tuned model on labelled examples, or a pre-trained one on held-out text or minimal pairs."""
+    if config.data is None:
+        return _evaluate_on_pairs(config)
     if (config.data / MANIFEST).is_file():
-        return _evaluate_on_text(config)
-    return _evaluate_on_examples(config)
+        return _evaluate_on_text(config, config.data)
+    return _evaluate_on_examples(config, config.data)
 
 
-def _evaluate_on_examples(config: EvaluateConfig) -> TaskScores:
+def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
     classifier = SequenceClassifier.load(config.model, config.runtime, config.max_seq_length)
     task = _reading_task(config, classifier.task)
-    path = config.data if config.data.is_file() else require_part(config.data, task, config.part)
+    path = data if data.is_file() else require_part(data, task, config.part)
     examples = read_examples(path, task.columns, label_parser(task), config.on_error)
     encoded = encode_examples(examples.rows, task, classifier.tokenizer, classifier.max_seq_length)
     scores, _ = score_examples(classifier.model, task, encoded, config.runtime.batch_size)
@@ -102,23 +126,34 @@ def _reading_task(config: EvaluateConfig, own: SentenceTask) -> SentenceTask:
     return replace(task, columns=config.columns.over(task.columns))
 
 
-def _evaluate_on_text(config: EvaluateConfig) -> TextScores:
-    store = TokenStore.open(config.data)
+def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:
+    store = TokenStore.open(data)
     if store.held_out.num_blocks == 0:
-        raise InputError(f"{config.data} holds no held-out text. Prepare a store with --held-out 0.01 or more.")
+        raise InputError(f"{data} holds no held-out text. Prepare a store with --held-out 0.01 or more.")
     folder = resolve_model_folder(config.model)
     require_same_vocabulary(folder, store)
     model = load_model(BertForPreTraining, folder)
     config.runtime.place(model)
+    settings = _batch_settings(folder, config.max_seq_length)
     batches = held_out_batches(
-        store,
-        _batch_settings(folder, config.max_seq_length),
-        max_sequences=config.max_sequences,
-        batch_size=config.runtime.batch_size,
+        store, settings, max_sequences=config.max_sequences, batch_size=config.runtime.batch_size
     )
-    scores = evaluate_held_out(MaskedLanguageModel(model), batches)
+    guesses = guess_held_out(model, batches)
+    assert guesses is not None  # nobody asked to stop
+    breakdown = break_down(model, store, settings, batches, guesses)
+    return TextScores(config.model, data, sum(batch.num_sequences for batch in batches), guesses.scores, breakdown)
+
+
+def _evaluate_on_pairs(config: EvaluateConfig) -> MinimalPairScores:
+    assert config.minimal_pairs is not None  # settings are checked when they are made
+    folder = resolve_model_folder(config.model)
+    tokenizer = Tokenizer.load(folder)
+    model = load_model(BertForMaskedLM, folder)
+    pairs = read_minimal_pairs(config.minimal_pairs, tokenizer, model.config.max_position_embeddings)
+    config.runtime.place(model)
+    scores = score_minimal_pairs(model, tokenizer, pairs, batch_size=config.runtime.batch_size)
     assert scores is not None  # nobody asked to stop
-    return TextScores(config.model, config.data, sum(batch.num_sequences for batch in batches), scores)
+    return scores
 
 
 def _batch_settings(folder: Path, max_seq_length: int | None) -> BatchSettings:

@@ -13,6 +13,7 @@ from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
 from bertsmith.training.machine import MachineSettings
+from bertsmith.training.minimal_pairs import MinimalPairsName
 from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.schedule import Duration
 
@@ -96,6 +97,9 @@ class RuntimeSettings(MachineSettings):
     log_steps: int = Field(10, ge=1, description="steps between lines of metrics.jsonl")
     evaluations: int = Field(20, ge=1, description="how often the held-out text is scored, at equal shares")
     evaluation_sequences: int = Field(512, ge=1, description="held-out sequences that are scored each time")
+    minimal_pairs: MinimalPairsName | Path | None = Field(
+        None, description="minimal pairs that are scored each time too: english, or a tsv file of your own"
+    )
 
 
 class PretrainConfig(Settings):

@@ -1,4 +1,7 @@
-"""How good a pre-trained network is on text it has not seen: fixed masks, the same for every run on a store."""
+"""How good a pre-trained network is on text it has not seen: fixed masks, the same for every run on a store.
+
+Legend: M labels of all batches, N pairs of all batches, V vocabulary size.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
+from bertsmith.model.losses import correctness, cross_entropies
 
 
 @dataclass(frozen=True)
@@ -27,40 +31,90 @@ class HeldOutScores:
         return f"masked-LM loss {self.mlm_loss:.3f}, accuracy {self.mlm_accuracy:.1%}{nsp}"
 
 
+@dataclass(frozen=True, eq=False)
+class Guesses:
+    """What a network made of some labels, one by one.
+
+    labels   [K]  int64, what was to be guessed
+    losses   [K]  float64, nats
+    correct  [K]  float64, 1 if guessed right, 0 if not, a share where several guesses tie
+    """
+
+    labels: npt.NDArray[np.int64]
+    losses: npt.NDArray[np.float64]
+    correct: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutGuesses:
+    """What a network made of the labels of held-out batches, in their order: M tokens, and N pairs if there is NSP."""
+
+    tokens: Guesses
+    pairs: Guesses | None
+
+    @property
+    def scores(self) -> HeldOutScores:
+        """The means."""
+        mlm_loss = float(self.tokens.losses.mean())
+        return HeldOutScores(
+            mlm_loss=mlm_loss,
+            mlm_accuracy=float(self.tokens.correct.mean()),
+            perplexity=math.exp(mlm_loss),
+            nsp_loss=None if self.pairs is None else float(self.pairs.losses.mean()),
+            nsp_accuracy=None if self.pairs is None else float(self.pairs.correct.mean()),
+        )
+
+
 @torch.inference_mode()
-def evaluate_held_out(
-    objective: MaskedLanguageModel, batches: Sequence[PretrainingBatch], stop: Callable[[], bool] = lambda: False
-) -> HeldOutScores | None:
-    """Score the network on held-out batches. None if told to stop on the way."""
-    objective.model.eval()
-    device = next(objective.model.parameters()).device
-    totals: dict[str, float] = {}
-    num_labels = sum(len(batch.masked_labels) for batch in batches)
-    num_pairs = sum(batch.num_sequences for batch in batches)
+def guess_held_out(
+    model: BertForPreTraining | BertForMaskedLM,
+    batches: Sequence[PretrainingBatch],
+    stop: Callable[[], bool] = lambda: False,
+) -> HeldOutGuesses | None:
+    """Let the network guess the labels of held-out batches (one at least). None if told to stop on the way."""
+    model.eval()
+    device = next(model.parameters()).device
+    tokens: list[Guesses] = []
+    pairs: list[Guesses] = []
     for batch in batches:
         if stop():
             return None
         on_device = batch.to(device)
-        _, means = objective(on_device, on_device)
-        for name, mean in means.items():
-            weight = (
-                batch.num_sequences / num_pairs if name.startswith("nsp") else len(batch.masked_labels) / num_labels
-            )
-            totals[name] = totals.get(name, 0.0) + mean.item() * weight
-    return HeldOutScores(
-        mlm_loss=totals["mlm_loss"],
-        mlm_accuracy=totals["mlm_accuracy"],
-        perplexity=math.exp(totals["mlm_loss"]),
-        nsp_loss=totals.get("nsp_loss"),
-        nsp_accuracy=totals.get("nsp_accuracy"),
-    )
+        output = model(on_device.inputs, on_device.masked_positions)
+        tokens.append(_guesses(output.mlm_logits, on_device.masked_labels))
+        if output.nsp_logits is not None and on_device.not_next is not None:
+            pairs.append(_guesses(output.nsp_logits, on_device.not_next))
+    return HeldOutGuesses(_joined(tokens), _joined(pairs) if pairs else None)
+
+
+def unigram_losses(token_counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Loss in nats of guessing each piece by its frequency in the training text: the floor without context.
+
+    token_counts  [V]  occurrences in the training text; one is added to each, so that unseen pieces have a finite loss
+    returns       [V]
+    """
+    losses: npt.NDArray[np.float64] = math.log(float(token_counts.sum() + len(token_counts))) - np.log(token_counts + 1)
+    return losses
 
 
 def unigram_loss(batches: Sequence[PretrainingBatch], token_counts: npt.NDArray[np.int64]) -> float:
-    """Loss in nats of guessing each held-out label by its frequency in the training text: the floor without context.
-
-    token_counts  [V]  occurrences in the training text; one is added to each, so that unseen pieces have a finite loss
-    """
-    log_frequencies = np.log(token_counts + 1.0) - math.log(float(token_counts.sum() + len(token_counts)))
+    """The mean of `unigram_losses` over the labels of held-out batches."""
     labels = torch.cat([batch.masked_labels for batch in batches]).numpy()
-    return float(-log_frequencies[labels].mean())
+    return float(unigram_losses(token_counts)[labels].mean())
+
+
+def _guesses(logits: torch.Tensor, labels: torch.Tensor) -> Guesses:
+    """[K, C] logits and [K] labels."""
+    return Guesses(
+        labels=labels.cpu().numpy(),
+        losses=cross_entropies(logits, labels).double().cpu().numpy(),
+        correct=correctness(logits, labels).double().cpu().numpy(),
+    )
+
+
+def _joined(parts: Sequence[Guesses]) -> Guesses:
+    return Guesses(
+        labels=np.concatenate([part.labels for part in parts]),
+        losses=np.concatenate([part.losses for part in parts]),
+        correct=np.concatenate([part.correct for part in parts]),
+    )

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe, held_out_batches
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ArtefactError, StoppedBySignal
@@ -25,7 +25,7 @@ from bertsmith.training.checkpoint import (
     save_checkpoint,
 )
 from bertsmith.training.configuration import PretrainConfig
-from bertsmith.training.evaluation import HeldOutScores, evaluate_held_out, unigram_loss
+from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
 from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Position, Step, training_steps
 from bertsmith.training.loss_plot import plot_loss
@@ -35,12 +35,12 @@ from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
+from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import Speedometer
 from bertsmith.training.signals import StopRequest, stop_on_signal
 from bertsmith.training.starting_point import load_starting_point
 
 _REHEARSAL_STEPS = 3
-_EVALUATION_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,12 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     store.verify()
     if config.dry_run:
         return _rehearse(config, store)
+    evaluation = RunEvaluation.prepare(config, store)
     device = config.runtime.take_device()
     precision = choose_precision(config.runtime.precision, device)
     run = start_run(config, store, str(precision).removeprefix("torch."))
     with only_writer(run.folder):
-        return _train(run, store, checkpoint=None, device=device)
+        return _train(run, store, evaluation, checkpoint=None, device=device)
 
 
 def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResult:
@@ -87,22 +88,24 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
         )
     store = TokenStore.open(run.config.store)
     require_same_inputs(run, store)
+    evaluation = RunEvaluation.prepare(run.config, store)
     with only_writer(run.folder):
         checkpoint = go_back_to(folder) if is_checkpoint else newest_intact_checkpoint(run.checkpoints)
         if checkpoint is not None:
             recorded = read_manifest(checkpoint, CHECKPOINT).configuration
             require_same_settings(run.folder, recorded, run.configuration)
-        return _train(run, store, checkpoint, run.config.runtime.take_device())
+        return _train(run, store, evaluation, checkpoint, run.config.runtime.take_device())
 
 
-def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device) -> PretrainResult:
+def _train(
+    run: Run, store: TokenStore, evaluation: RunEvaluation, checkpoint: Path | None, device: torch.device
+) -> PretrainResult:
     """Train to the end of the run, or until a signal asks to stop."""
     settings = run.config.runtime
     with stop_on_signal() as stop:
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
         objective = MaskedLanguageModel(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
-        held_out = _held_out(run, store)
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
         speedometer = _speedometer(run, model, first_batch, device)
@@ -122,7 +125,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
         with MetricsLog(run.folder, keep_until_step=state.position.steps_done if checkpoint else -1) as log:
             saved_at, saved_steps = time.monotonic(), state.position.steps_done
             if checkpoint is None:
-                _evaluate(objective, held_out, log, 0, stop)
+                evaluation.record(model, log, 0, stop)
             with progress_line("pretrain", total=1.0) as line:
                 for step in _steps_of_all_phases(run, objective, batches, optimiser, state.position, device, stop):
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
@@ -131,7 +134,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", step.record())
                     if _evaluation_is_due(step, settings.evaluations):
-                        _evaluate(objective, held_out, log, step.position.steps_done, stop)
+                        evaluation.record(model, log, step.position.steps_done, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
                         save()
                         saved_at, saved_steps = time.monotonic(), step.position.steps_done
@@ -144,11 +147,11 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
                     f"Go on with: bertsmith pretrain --resume {run.folder}"
                 )
             if is_saved:  # the run had been cut while its result was written: its last scores are on file
-                scores = evaluate_held_out(objective, held_out) if held_out else None
+                guesses = evaluation.guess(model)
             else:
-                scores = _evaluate(objective, held_out, log, state.position.steps_done)
+                guesses = evaluation.record(model, log, state.position.steps_done)
                 save()
-        return _finish(run, store, model, optimiser, state, held_out, scores)
+        return _finish(run, store, model, optimiser, state, evaluation, guesses)
 
 
 def _steps_of_all_phases(
@@ -184,34 +187,6 @@ def _steps_of_all_phases(
                 return
 
 
-def _held_out(run: Run, store: TokenStore) -> list[PretrainingBatch]:
-    """Held-out batches, the same for every run on this store with these lengths; none if it holds no such text."""
-    if not store.held_out.num_blocks:
-        console.print("The store has no held-out text, so nothing is evaluated. See `bertsmith prepare --held-out`.")
-        return []
-    return held_out_batches(
-        store,
-        run.config.data,
-        max_sequences=run.config.runtime.evaluation_sequences,
-        batch_size=_EVALUATION_BATCH,
-    )
-
-
-def _evaluate(
-    objective: MaskedLanguageModel,
-    held_out: list[PretrainingBatch],
-    log: MetricsLog,
-    step: int,
-    stop: Callable[[], bool] = lambda: False,
-) -> HeldOutScores | None:
-    """Score the held-out text, write it down and show it."""
-    scores = evaluate_held_out(objective, held_out, stop) if held_out else None
-    if scores is not None:
-        log.write(step, "held_out", {name: value for name, value in asdict(scores).items() if value is not None})
-        console.print(f"step {step:,}  held-out {scores}", soft_wrap=True)
-    return scores
-
-
 def _evaluation_is_due(step: Step[Cursor], evaluations: int) -> bool:
     """At equal shares of the training; the last one is made when training has ended."""
     return int(step.progress * evaluations) > int(step.progress_before * evaluations) and step.progress < 1.0
@@ -233,11 +208,13 @@ def _finish(
     model: BertForPreTraining,
     optimiser: Optimiser,
     state: TrainingState,
-    held_out: list[PretrainingBatch],
-    scores: HeldOutScores | None,
+    evaluation: RunEvaluation,
+    guesses: HeldOutGuesses | None,
 ) -> PretrainResult:
     """Draw the loss and write the model folder."""
-    plot_loss(run.folder, run.folder / "loss.png", unigram_loss(held_out, store.token_counts) if held_out else None)
+    plot_loss(run.folder, run.folder / "loss.png", evaluation.unigram_loss)
+    scores = guesses.scores if guesses is not None else None
+    breakdown = evaluation.break_down(model, guesses) if guesses is not None else None
     weights = optimiser.float32_weights()
     card = model_card(run, store, state, scores, sum(weight.numel() for weight in weights.values()))
     with stage_artefact(
@@ -247,6 +224,7 @@ def _finish(
         staging.facts["steps"] = state.position.steps_done
         staging.facts["tokens_seen"] = state.tokens_seen
         staging.facts["held_out"] = asdict(scores) if scores else None
+        staging.facts["held_out_breakdown"] = asdict(breakdown) if breakdown else None
     return PretrainResult(
         run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
     )
@@ -256,7 +234,7 @@ def _rehearse(config: PretrainConfig, store: TokenStore) -> PretrainResult:
     """Pass every stage with a few steps in a folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         training = config.training.model_copy(update={"steps": _REHEARSAL_STEPS, "hours": None})
-        runtime = config.runtime.model_copy(update={"evaluation_sequences": _EVALUATION_BATCH, "checkpoint_steps": 1})
+        runtime = config.runtime.model_copy(update={"evaluation_sequences": EVALUATION_BATCH, "checkpoint_steps": 1})
         short = {"training": training, "runtime": runtime, "out": Path(folder) / "run", "dry_run": False}
         result = pretrain(config.model_copy(update=short))
         console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)

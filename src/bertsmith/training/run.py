@@ -26,7 +26,7 @@ RUN_FILE = "run.json"
 # settings that may differ when a run goes on. Another device or number of threads adds up in another order: the run
 # then goes on with the same batches, but no longer bit for bit
 _FREE_TO_CHANGE = {"store", "out", "dry_run", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
-_FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps"}
+_FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps", "minimal_pairs"}
 
 
 @dataclass(frozen=True)
