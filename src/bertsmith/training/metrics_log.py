@@ -51,7 +51,7 @@ class MetricsLog:
             self._tensorboard.close()
 
     def write(self, step: int, group: str, values: Mapping[str, float]) -> None:
-        """Add one record: {"step": ..., group: {name: value}}, group being "train" or "held_out"."""
+        """Add one record: {"step": ..., group: {name: value}}, group being "train", "held_out" or "plateau"."""
         self._file.write(_line({"step": step, group: dict(values)}))
         self._file.flush()
         if self._tensorboard is not None:

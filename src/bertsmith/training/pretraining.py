@@ -30,9 +30,10 @@ from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Position, Step, training_steps
 from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.masked_language_model import MaskedLanguageModel
-from bertsmith.training.metrics_log import MetricsLog
+from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.plateau import HeldOutLoss, PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
 from bertsmith.training.screen import Speedometer
@@ -103,6 +104,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
         objective = MaskedLanguageModel(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
         held_out = _held_out(run, store)
+        floor = unigram_loss(held_out, store.token_counts) if held_out else None
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
         speedometer = _speedometer(run, model, first_batch, device)
@@ -121,8 +123,9 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
 
         with MetricsLog(run.folder, keep_until_step=state.position.steps_done if checkpoint else -1) as log:
             saved_at, saved_steps = time.monotonic(), state.position.steps_done
+            plateau = PlateauWatch(run.config, floor, log, read_metrics(run.folder)) if floor is not None else None
             if checkpoint is None:
-                _evaluate(objective, held_out, log, 0, stop)
+                _evaluate(objective, held_out, log, plateau, state.position, 0.0, stop)
             with progress_line("pretrain", total=1.0) as line:
                 for step in _steps_of_all_phases(run, objective, batches, optimiser, state.position, device, stop):
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
@@ -131,7 +134,7 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", step.record())
                     if _evaluation_is_due(step, settings.evaluations):
-                        _evaluate(objective, held_out, log, step.position.steps_done, stop)
+                        _evaluate(objective, held_out, log, plateau, step.position, step.progress, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
                         save()
                         saved_at, saved_steps = time.monotonic(), step.position.steps_done
@@ -146,9 +149,9 @@ def _train(run: Run, store: TokenStore, checkpoint: Path | None, device: torch.d
             if is_saved:  # the run had been cut while its result was written: its last scores are on file
                 scores = evaluate_held_out(objective, held_out) if held_out else None
             else:
-                scores = _evaluate(objective, held_out, log, state.position.steps_done)
+                scores = _evaluate(objective, held_out, log, plateau, state.position, 1.0)
                 save()
-        return _finish(run, store, model, optimiser, state, held_out, scores)
+        return _finish(run, store, model, optimiser, state, floor, scores)
 
 
 def _steps_of_all_phases(
@@ -203,14 +206,19 @@ def _evaluate(
     objective: MaskedLanguageModel,
     held_out: list[PretrainingBatch],
     log: MetricsLog,
-    step: int,
+    plateau: PlateauWatch | None,
+    position: Position[Cursor],
+    progress: float,
     stop: Callable[[], bool] = lambda: False,
 ) -> HeldOutScores | None:
     """Score the held-out text, write it down and show it."""
     scores = evaluate_held_out(objective, held_out, stop) if held_out else None
     if scores is not None:
+        step = position.steps_done
         log.write(step, "held_out", {name: value for name, value in asdict(scores).items() if value is not None})
         console.print(f"step {step:,}  held-out {scores}", soft_wrap=True)
+        if plateau is not None:
+            plateau.look(HeldOutLoss(step, position.elapsed_seconds / 60, scores.mlm_loss), progress)
     return scores
 
 
@@ -235,11 +243,11 @@ def _finish(
     model: BertForPreTraining,
     optimiser: Optimiser,
     state: TrainingState,
-    held_out: list[PretrainingBatch],
+    floor: float | None,
     scores: HeldOutScores | None,
 ) -> PretrainResult:
-    """Draw the loss and write the model folder."""
-    plot_loss(run.folder, run.folder / "loss.png", unigram_loss(held_out, store.token_counts) if held_out else None)
+    """Draw the loss and write the model folder. `floor`: the held-out loss of guessing by frequency."""
+    plot_loss(run.folder, run.folder / "loss.png", floor)
     weights = optimiser.float32_weights()
     card = model_card(run, store, state, scores, sum(weight.numel() for weight in weights.values()))
     with stage_artefact(
@@ -249,6 +257,7 @@ def _finish(
         staging.facts["steps"] = state.position.steps_done
         staging.facts["tokens_seen"] = state.tokens_seen
         staging.facts["held_out"] = asdict(scores) if scores else None
+        staging.facts["unigram_loss"] = floor
     return PretrainResult(
         run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
     )
