@@ -91,7 +91,7 @@ def curves(lines: Sequence[Curve], *, x_label: str, y_label: str, floors: Mappin
                 color=palette.second, ha="right", va="top", fontsize=10,
             )  # fmt: skip
         axes.set(xlabel=x_label, ylabel=y_label)
-        axes.margins(x=0.01)
+        axes.margins(x=0.01, y=0.1)  # below the lowest level there is room for its name
         axes.grid(axis="y", linewidth=0.8)
         axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1.0, 0.8), labelcolor=palette.ink)
         return figure
