@@ -124,8 +124,8 @@ def attention_finding(attention: Attention, *, alarming: bool, remedy: str) -> F
         Level.WARNING if alarming else Level.NOTE,
         f"No head looks at a neighbour: the largest mean share of one is {largest:.1%}, {where}.",
         "The network sees a bag of words: it knows what the text is about, and not what stands beside a gap.",
-        cause="With normal initial values heads begin by averaging over all positions, and learning to look is slow; or steps "
-        "that were too long destroyed what heads could do.",
+        cause="With normal initial values heads begin by averaging over all positions and learn to look slowly; or "
+        "steps that were too long destroyed what they could do.",
         remedy=remedy,
         values=values,
         rows=rows,

@@ -8,6 +8,7 @@ from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.plateau import LATE_SHARE, LEFT_SHARE, HeldOutLoss, advice, describe, has_left
 
 ABOVE = 0.1  # nats above the unigram entropy: worse than never looking at the text
+_STILL_FALLING = 0.02  # nats, from one held-out loss to the next
 _ABOUT = "plateau"
 
 
@@ -47,13 +48,24 @@ def plateau_finding(
             values=values,
         )
     if last.mlm_loss > unigram + ABOVE and progress > config.training.warmup_share:
+        meaning = "The network is worse than one that never looks at the text."
+        if len(losses) > 1 and last.mlm_loss < losses[-2].mlm_loss - _STILL_FALLING:
+            return Finding(
+                _ABOUT,
+                Level.WARNING if progress >= LATE_SHARE else Level.NOTE,
+                measured,
+                meaning,
+                cause="The loss is still falling: so far there were too few steps, or too short ones.",
+                remedy=advice(config),
+                values=values,
+            )
         return Finding(
             _ABOUT,
             Level.WARNING,
             measured,
-            "The network is worse than one that never looks at the text.",
-            cause="A learning rate that is far too high, or a training that has hardly begun.",
-            remedy="See the size of the updates; if it is too large, start again with a tenth of the --learning-rate.",
+            meaning,
+            cause="A learning rate that is far too high.",
+            remedy="See the size of the updates, and start again with a tenth of the --learning-rate.",
             values=values,
         )
     return Finding(

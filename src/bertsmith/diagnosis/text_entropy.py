@@ -86,6 +86,8 @@ class BigramModel:
 
     def probability(self, words: _Ids, left: _Ids) -> NDArray[np.float64]:
         """Probability of each word after its left neighbour, [N] and [N] to [N]."""
+        if not len(self.keys):
+            return self.unigram[words]
         wanted = (left * len(self.unigram) + words).astype(self.keys.dtype)
         places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         counts = np.where((self.keys[places] == wanted) & (left != _NOTHING), self.counts[places], 0)

@@ -24,6 +24,7 @@ from bertsmith.training.optimiser import Optimiser
 
 SMALLEST, LARGEST = 1e-4, 1e-2
 FAR_TOO_LARGE = 3e-2
+RUNAWAY = 20.0  # times the size of initial weights; the minis of the first run had grown to 3 times after 10,000 steps
 FEWEST_STEPS = 100  # of the run: before, Adam's running means are those of its first steps, which say nothing
 _ENCODER = ("queries, keys, values", "attention outputs", "feed-forward")
 _KINDS = {  # part of a parameter's name -> kind
@@ -43,6 +44,7 @@ class UpdateSizes:
 
     kinds: Mapping[str, float]  # kind of matrix -> share
     encoder: float  # of all matrices of the layers together
+    growth: float  # size of those matrices, in sizes of normal initial weights
     learning_rate: float
 
 
@@ -71,7 +73,10 @@ def measure_updates(
             sizes[kind_of(name)] += float(weight.square().sum())
     ratios = {kind: (changed[kind] / sizes[kind]) ** 0.5 for kind in sorted(sizes)}
     encoder = (sum(changed[kind] for kind in _ENCODER) / sum(sizes[kind] for kind in _ENCODER)) ** 0.5
-    return UpdateSizes(ratios, encoder, rate)
+    weights = [weight for name, weight in optimiser.float32_weights().items() if kind_of(name) in _ENCODER]
+    matrices = [weight for weight in weights if weight.dim() >= 2]
+    mean_square = sum(float(weight.square().sum()) for weight in matrices) / sum(map(torch.numel, matrices))
+    return UpdateSizes(ratios, encoder, mean_square**0.5 / model.config.initializer_range, rate)
 
 
 def kind_of(name: str) -> str:
@@ -84,10 +89,24 @@ def update_finding(sizes: UpdateSizes, steps: int) -> Finding:
     about = "size of the updates"
     measured = (
         f"A step at the peak rate {sizes.learning_rate:g} changes the matrices of the layers by {sizes.encoder:.1e} of "
-        f"their size (mean of {steps} real steps; {SMALLEST:.0e} to {LARGEST:.0e} is usual, a rule of thumb)."
+        f"their size (mean of {steps} real steps; {SMALLEST:.0e} to {LARGEST:.0e} is usual, a rule of thumb). They are "
+        f"{sizes.growth:.1f} times as large as normal initial weights."
     )
     rows = Rows(("matrices", "change in a step"), tuple((kind, f"{share:.1e}") for kind, share in sizes.kinds.items()))
-    values = {"encoder": sizes.encoder, "learning_rate": sizes.learning_rate} | dict(sizes.kinds)
+    values = {"encoder": sizes.encoder, "growth": sizes.growth, "learning_rate": sizes.learning_rate} | dict(
+        sizes.kinds
+    )
+    if sizes.growth > RUNAWAY:
+        return Finding(
+            about,
+            Level.WARNING,
+            measured,
+            "The weights have run away: they grew until the steps looked short beside them.",
+            cause="A learning rate that is far too high.",
+            remedy=f"Start again with --learning-rate {sizes.learning_rate / sizes.growth:.0e} or less.",
+            values=values,
+            rows=rows,
+        )
     if sizes.encoder < SMALLEST:
         return Finding(
             about,
