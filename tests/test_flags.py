@@ -30,6 +30,9 @@ FLAGS = {
         runtime.micro_batch_size runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints
         runtime.log_steps runtime.evaluations runtime.evaluation_sequences runtime.minimal_pairs
     """,
+    "doctor": """
+        subject store out text text_tokens sequences runtime.precision runtime.device runtime.threads
+    """,
     "finetune": """
         model out seed seeds initialisation dry_run task_data.task task_data.data task_data.train task_data.dev
         task_data.regression task_data.dev_share task_data.on_error columns.text columns.text_pair columns.label

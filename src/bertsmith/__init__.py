@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bertsmith.batches.flat_batch import FlatBatch
     from bertsmith.core.errors import BertsmithError
+    from bertsmith.diagnosis.doctor import DoctorConfig, doctor
     from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
     from bertsmith.model.configuration import BertConfig
     from bertsmith.model.folder import load_model, save_model
@@ -40,6 +41,7 @@ __all__ = [
     "BertForSequenceClassification",
     "BertsmithError",
     "CompareConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "FillConfig",
     "FinetuneConfig",
@@ -52,6 +54,7 @@ __all__ = [
     "Tokenizer",
     "VocabConfig",
     "compare",
+    "doctor",
     "evaluate",
     "fill",
     "finetune",
@@ -70,6 +73,7 @@ __version__ = metadata.version("bertsmith")
 _HOMES = {
     "bertsmith.batches.flat_batch": ("FlatBatch",),
     "bertsmith.core.errors": ("BertsmithError",),
+    "bertsmith.diagnosis.doctor": ("DoctorConfig", "doctor"),
     "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"),
     "bertsmith.model.configuration": ("BertConfig",),
     "bertsmith.model.folder": ("load_model", "save_model"),

@@ -78,6 +78,12 @@ COMMANDS: Mapping[str, Command] = {
         positional=("store",),
         resume="bertsmith.training.pretraining:resume_pretraining",
     ),
+    "doctor": Command(
+        "bertsmith.diagnosis.doctor:doctor",
+        "Say what is wrong with a run or a token store, and what to do.",
+        ("bertsmith doctor run", "bertsmith doctor store", "bertsmith doctor run --out diagnosis"),
+        positional=("subject",),
+    ),
     "finetune": Command(
         "bertsmith.tasks.finetuning:finetune",
         "Fine-tune an encoder on labelled sentences or pairs.",

@@ -40,6 +40,58 @@ def write_minimal_pairs(path: Path) -> Path:
     return path
 
 
+def make_chain_store(folder: Path, *, documents: int = 400, words: int = 40, held_out: float = 0.1) -> Path:
+    """A token store in which the neighbours of a word all but determine it, and nothing else tells anything.
+
+    Word n is followed by word (7 n + 3) mod `words` nine times out of ten, otherwise by any word.
+    """
+    random = np.random.default_rng(0)
+
+    def sentence() -> list[int]:
+        word, chain = int(random.integers(words)), []
+        for _ in range(int(random.integers(4, 10))):
+            chain.append(word)
+            word = (7 * word + 3) % words if random.random() < 0.9 else int(random.integers(words))
+        return chain
+
+    return write_store(folder, [[sentence() for _ in range(6)] for _ in range(documents)], held_out=held_out)
+
+
+# A network of one layer that begins with neighbours in sight; some seconds on `make_chain_store`.
+LEARNS_FROM_NEIGHBOURS: dict[str, object] = {
+    "model": {
+        "initialisation": "neighbour",
+        "num_hidden_layers": 1,
+        "hidden_size": 64,
+        "hidden_dropout": 0.0,
+        "attention_dropout": 0.0,
+    },
+    "data": {"phases": [{"share": 1.0}], "batch_size": 16, "masking_rate": 0.2},
+    "training": {"steps": 300, "learning_rate": 4e-3},
+    "runtime": {
+        "checkpoint_steps": 300,
+        "evaluations": 6,
+        "evaluation_sequences": 64,
+        "precision": "float32",
+        "micro_batch_size": 16,
+    },
+}
+
+
+def write_store(folder: Path, documents: list[list[list[int]]], *, held_out: float = 0.1) -> Path:
+    """A token store of documents given as sentences of numbers of WORDS."""
+    vocabulary = folder.with_name(f"{folder.name}-vocabulary.txt")
+    vocabulary.parent.mkdir(parents=True, exist_ok=True)
+    vocabulary.write_text("\n".join([*SPECIAL, *WORDS]) + "\n")
+    with stage_artefact(folder, kind="token_store", command="prepare", configuration={}) as staging:
+        writer = TokenStoreWriter(staging.folder, Tokenizer.load(vocabulary), held_out)
+        for sentences in documents:
+            tokens = np.concatenate(sentences) + len(SPECIAL)
+            writer.append_document(tokens, np.array([len(sentence) for sentence in sentences]))
+        writer.close()
+    return folder
+
+
 def small_config(store: Path, out: Path, **changes: object) -> PretrainConfig:
     settings = {
         "store": store,

@@ -1,1 +1,1 @@
-"""What every room needs and no room owns: errors, artefacts, randomness, settings, the screen. No torch here."""
+"""What every room needs and none owns: errors, artefacts, randomness, settings, screen, pages. No torch here."""

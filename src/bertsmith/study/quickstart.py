@@ -15,8 +15,7 @@ import torch
 from pydantic import Field
 from pydantic_core import to_json
 
-from bertsmith.batches.held_out import held_out_batches
-from bertsmith.core.artefact import require_free
+from bertsmith.core.artefact import read_manifest, require_free
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.core.randomness import generator
@@ -36,8 +35,8 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import MASK
 from bertsmith.text.vocabulary import VocabConfig, vocab
 from bertsmith.training.configuration import PretrainConfig
-from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.plateau import held_out_losses
 from bertsmith.training.pretraining import PretrainResult, pretrain
 from bertsmith.training.run import read_run
 
@@ -45,7 +44,6 @@ VOCABULARY_SIZE = 8_192
 FILLED_SENTENCES = 6
 REPORT = "report.html"
 RESULTS = "results.json"  # the same findings for machines
-_EVALUATION_BATCH = 32
 
 NEXT_COMMANDS = """\
 bertsmith vocab    my-text/*.txt --out vocabulary
@@ -111,7 +109,7 @@ def quickstart(config: QuickstartConfig) -> Path:
             made_at=datetime.date.today().isoformat(),
             machine=_machine(read_run(settings.out, {}).precision),
             seconds=log.seconds,
-            pretraining=describe_pretraining(settings, store, network, pretrained),
+            pretraining=describe_pretraining(settings.out, network, pretrained),
             trial=_trial(data, comparison),
             fills=fills,
             stages=log.stages,
@@ -182,23 +180,15 @@ def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed:
     ]
 
 
-def describe_pretraining(
-    settings: PretrainConfig, store: TokenStore, network: BertConfig, result: PretrainResult
-) -> Pretraining:
+def describe_pretraining(run: Path, network: BertConfig, result: PretrainResult) -> Pretraining:
     """The run's curves and scores, and the floor that they are compared with."""
     assert result.held_out is not None  # the text has thousands of documents, so some are held out
-    held_out = held_out_batches(
-        store,
-        settings.data,
-        max_sequences=settings.runtime.evaluation_sequences,
-        batch_size=_EVALUATION_BATCH,
-    )
-    training, scored = curves_over_minutes(settings.out)
+    training, scored = curves_over_minutes(run)
     return Pretraining(
         network=_describe(network),
         training=training,
         held_out=scored,
-        unigram_loss=unigram_loss(held_out, store.token_counts),
+        unigram_loss=read_manifest(result.model, "model").facts["unigram_loss"],
         mlm_loss=result.held_out.mlm_loss,
         mlm_accuracy=result.held_out.mlm_accuracy,
         nsp_accuracy=result.held_out.nsp_accuracy,
@@ -206,20 +196,14 @@ def describe_pretraining(
 
 
 def curves_over_minutes(run: Path) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-    """Training and held-out masked-LM loss of a run, each over minutes of training.
-
-    The records of held-out scores know their step; the time of the training record before is theirs.
-    """
-    training: list[tuple[float, float]] = []
-    held_out: list[tuple[float, float]] = []
-    minutes = 0.0
-    for record in read_metrics(run):
-        if "train" in record:
-            minutes = record["train"]["elapsed_seconds"] / 60
-            training.append((minutes, record["train"]["mlm_loss"]))
-        elif "held_out" in record:
-            held_out.append((minutes, record["held_out"]["mlm_loss"]))
-    return training, held_out
+    """Training and held-out masked-LM loss of a run, each over minutes of training."""
+    records = read_metrics(run)
+    training = [
+        (record["train"]["elapsed_seconds"] / 60, record["train"]["mlm_loss"])
+        for record in records
+        if "train" in record
+    ]
+    return training, [(loss.minutes, loss.mlm_loss) for loss in held_out_losses(records)]
 
 
 def _rehearse(config: QuickstartConfig) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertsmith.study import page, plots
+from bertsmith.core import page, plots
 from bertsmith.study.comparison import Comparison, Outcome
 
 LEARNT_NSP_ACCURACY = 0.6  # a few hundred pairs are scored: up to here chance alone can come
@@ -143,7 +143,7 @@ def _pretraining(pretraining: Pretraining) -> list[page.Markup]:
         ],
         x_label="minutes of pre-training",
         y_label="loss on hidden words (nats)",
-        floor=(f"guessing by word frequency: {pretraining.unigram_loss:.2f}", pretraining.unigram_loss),
+        floors={f"guessing by word frequency: {pretraining.unigram_loss:.2f}": pretraining.unigram_loss},
     )
     ends_at = f"The held-out loss ended at {pretraining.mlm_loss:.2f} nats"
     if pretraining.uses_context:
@@ -156,7 +156,7 @@ def _pretraining(pretraining: Pretraining) -> list[page.Markup]:
             f"The network ({pretraining.network}) reads sentences in which some words are hidden and guesses them. "
             f"The dashed line is as far as anyone gets who ignores the sentence. {sense}"
         ),
-        page.picture(drawing, "Loss on hidden words during pre-training, lower is better."),
+        page.picture(drawing.svg(), "Loss on hidden words during pre-training, lower is better."),
     ]
     if pretraining.nsp_accuracy is not None and pretraining.nsp_accuracy < LEARNT_NSP_ACCURACY:
         elements.append(
@@ -210,7 +210,7 @@ def _trial(trial: TaskTrial) -> list[page.Markup]:
         page.heading(f"The task: {trial.title}"),
         page.paragraph(trial.description),
         page.table(["text", "answer"], trial.examples),
-        page.picture(drawing, "One dot for each run, a bar at the mean."),
+        page.picture(drawing.svg(), "One dot for each run, a bar at the mean."),
         page.table(["run", "pre-trained", "random start", "difference"], rows, numbers=(1, 2, 3)),
         page.paragraph(
             f"{trial.train_examples:,} labelled examples to learn from; {comparison.dev_examples:,} others to be "

@@ -30,9 +30,10 @@ from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Position, Step, training_steps
 from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.masked_language_model import MaskedLanguageModel
-from bertsmith.training.metrics_log import MetricsLog
+from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
@@ -106,6 +107,7 @@ def _train(
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
         objective = MaskedLanguageModel(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
+        floor = evaluation.unigram_loss
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
         speedometer = _speedometer(run, model, first_batch, device)
@@ -124,8 +126,9 @@ def _train(
 
         with MetricsLog(run.folder, keep_until_step=state.position.steps_done if checkpoint else -1) as log:
             saved_at, saved_steps = time.monotonic(), state.position.steps_done
+            plateau = PlateauWatch(run.config, floor, log, read_metrics(run.folder)) if floor is not None else None
             if checkpoint is None:
-                evaluation.record(model, log, 0, stop)
+                evaluation.record(model, log, plateau, state.position, 0.0, stop)
             with progress_line("pretrain", total=1.0) as line:
                 for step in _steps_of_all_phases(run, objective, batches, optimiser, state.position, device, stop):
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
@@ -134,7 +137,7 @@ def _train(
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", step.record())
                     if _evaluation_is_due(step, settings.evaluations):
-                        evaluation.record(model, log, step.position.steps_done, stop)
+                        evaluation.record(model, log, plateau, step.position, step.progress, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
                         save()
                         saved_at, saved_steps = time.monotonic(), step.position.steps_done
@@ -149,7 +152,7 @@ def _train(
             if is_saved:  # the run had been cut while its result was written: its last scores are on file
                 guesses = evaluation.guess(model)
             else:
-                guesses = evaluation.record(model, log, state.position.steps_done)
+                guesses = evaluation.record(model, log, plateau, state.position, 1.0)
                 save()
         return _finish(run, store, model, optimiser, state, evaluation, guesses)
 
@@ -225,6 +228,7 @@ def _finish(
         staging.facts["tokens_seen"] = state.tokens_seen
         staging.facts["held_out"] = asdict(scores) if scores else None
         staging.facts["held_out_breakdown"] = asdict(breakdown) if breakdown else None
+        staging.facts["unigram_loss"] = evaluation.unigram_loss
     return PretrainResult(
         run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, scores
     )

@@ -5,18 +5,22 @@ Nothing here touches the training: what is scored is fixed when the run starts, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches
+from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.console import console
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutGuesses, guess_held_out, unigram_loss
 from bertsmith.training.held_out_breakdown import HeldOutBreakdown, break_down, by_frequency, loss_by_band
+from bertsmith.training.loop import Position
 from bertsmith.training.metrics_log import MetricsLog
 from bertsmith.training.minimal_pairs import MinimalPair, read_minimal_pairs, score_minimal_pairs
+from bertsmith.training.plateau import HeldOutLoss, PlateauWatch
 
 EVALUATION_BATCH = 32
 _HIDDEN_TOKENS_A_BATCH = 256  # of minimal pairs: short sentences, so no more tokens than a batch of held-out text
@@ -52,9 +56,20 @@ class RunEvaluation:
         return guess_held_out(model, self.held_out, stop) if self.held_out else None
 
     def record(
-        self, model: BertForPreTraining, log: MetricsLog, step: int, stop: Callable[[], bool] = _never
+        self,
+        model: BertForPreTraining,
+        log: MetricsLog,
+        plateau: PlateauWatch | None,
+        position: Position[Cursor],
+        progress: float,
+        stop: Callable[[], bool] = _never,
     ) -> HeldOutGuesses | None:
-        """Score everything, write it down and show it. Returns what the network made of the held-out text."""
+        """Score everything, write it down and show it. Returns what the network made of the held-out text.
+
+        plateau   told of the held-out loss; None without such text
+        progress  share of the training that is done
+        """
+        step = position.steps_done
         guesses = self.guess(model, stop)
         if guesses is not None:
             scores = guesses.scores
@@ -62,6 +77,8 @@ class RunEvaluation:
             bands = by_frequency(guesses.tokens, self.store.token_counts)
             log.write(step, "held_out_by_frequency", loss_by_band(bands))
             console.print(f"step {step:,}  held-out {scores}", soft_wrap=True)
+            if plateau is not None:
+                plateau.look(HeldOutLoss(step, position.elapsed_seconds / 60, scores.mlm_loss), progress)
         if self.minimal_pairs:
             self._record_minimal_pairs(model, log, step, stop)
         return guesses
@@ -70,7 +87,7 @@ class RunEvaluation:
         """The held-out scores by kind of label."""
         return break_down(model, self.store, self.settings, self.held_out, guesses)
 
-    @property
+    @cached_property
     def unigram_loss(self) -> float | None:
         """The held-out loss of guessing by frequency alone; None without held-out text."""
         return unigram_loss(self.held_out, self.store.token_counts) if self.held_out else None

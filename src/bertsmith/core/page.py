@@ -28,7 +28,7 @@ def text(content: str) -> Markup:
 
 def page(title: str, subtitle: str, content: Iterable[Markup], footer: str) -> str:
     """A whole page, without any reference to the outside: styles and pictures are in it."""
-    template = Template((importlib.resources.files("bertsmith.study") / "page.html").read_text(encoding="utf-8"))
+    template = Template((importlib.resources.files("bertsmith.core") / "page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=html.escape(title),
         subtitle=html.escape(subtitle),
