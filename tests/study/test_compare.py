@@ -109,6 +109,18 @@ def test_a_cell_tells_what_was_run_and_what_came_out(finished, store):
     assert str(store) not in path.read_text()
 
 
+@pytest.mark.parametrize("graph", ["pre-norm", "rotary"])
+def test_a_network_that_is_not_bert_can_be_a_yardstick(store, tmp_path, graph):
+    study = tmp_path / "graphs.toml"
+    head, _, _ = STUDY.format(steps=4).replace("seeds = [0, 1]", "seeds = [0]").partition("[[variants]]")
+    study.write_text(f'{head}[[variants]]\nname = "other"\ngraph = "{graph}"\n')
+    config = settings(tmp_path, store).model_copy(update={"study": str(study)})
+    (cell,) = compare(config).cells["other"]
+    assert (cell.graph, [scores.step for scores in cell.curve]) == (graph, [0, 2, 4])
+    assert cell.final.mlm_loss < cell.curve[0].mlm_loss
+    assert not (config.out / "runs").exists()
+
+
 def test_variants_start_from_different_weights_and_see_the_same_text(finished):
     neighbour, mimetic = (read_cell(finished.out / f"{name}-seed0.json") for name in ("neighbour", "mimetic"))
     assert neighbour.curve[0].mlm_loss != mimetic.curve[0].mlm_loss

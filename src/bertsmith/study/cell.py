@@ -20,27 +20,18 @@ from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
+from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
+from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import pretrain, resume_pretraining
-from bertsmith.training.run import RUN_FILE, read_run
+from bertsmith.training.run import RUN_FILE, fingerprints, read_run
 
 RUNS = "runs"
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Held-out scores at one moment of a run. `minutes` on the clock since it began."""
-
-    step: int
-    minutes: float
-    mlm_loss: float
-    mlm_accuracy: float
-    nsp_accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,7 @@ class Cell:
     """What a run gave.
 
     start      name of initial weights that no recipe has, if it began from such
+    graph      name of a network that is not BERT, if it was one
     settings   groups of settings that decide what is learnt, complete
     precision  and threads: what decided the speed, beside the machine
     made_from  fingerprints of token store and vocabulary
@@ -58,6 +50,7 @@ class Cell:
     variant: str
     seed: int
     start: StartName | None
+    graph: GraphName | None
     settings: Mapping[str, Any]
     precision: str
     threads: int
@@ -98,23 +91,21 @@ def read_cell(path: Path) -> Cell:
 
 def run_cell(config: PretrainConfig, variant: Variant, path: Path) -> Cell:
     """Pre-train to the end, write the cell's file, and remove the run."""
-    if (config.out / RUN_FILE).exists():
-        if not (config.out / "model").exists():
-            resume_pretraining(config.out, {})
+    if variant.graph is not None:
+        outcome = train_other_graph(config, variant.graph)
     else:
-        start = None if variant.start is None else _write_start(config, variant.start)
-        pretrain(config.model_copy(update={"init": start}))
-    run = read_run(config.out, {})
+        outcome = _pretrain_or_go_on(config, variant.start)
     cell = Cell(
         variant=variant.name,
         seed=config.seed,
         start=variant.start,
+        graph=variant.graph,
         settings=_what_decides(config),
-        precision=run.precision,
+        precision=outcome.precision,
         threads=torch.get_num_threads(),
-        made_from=run.made_from,
-        tokens=read_manifest(run.model, "model").facts["tokens_seen"],
-        curve=_curve(config.out),
+        made_from=fingerprints(TokenStore.open(config.store)),
+        tokens=outcome.tokens,
+        curve=outcome.curve,
     )
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
@@ -124,10 +115,21 @@ def run_cell(config: PretrainConfig, variant: Variant, path: Path) -> Cell:
     return cell
 
 
+def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outcome:
+    if not (config.out / RUN_FILE).exists():
+        init = None if start is None else _write_start(config, start)
+        pretrain(config.model_copy(update={"init": init}))
+    elif not (config.out / "model").exists():
+        resume_pretraining(config.out, {})
+    run = read_run(config.out, {})
+    tokens = read_manifest(run.model, "model").facts["tokens_seen"]
+    return Outcome(run.precision, tokens, _curve(config.out))
+
+
 def require_same_cell(cell: Cell, config: PretrainConfig, variant: Variant, path: Path) -> None:
     """Refuse a finished cell that was run with other settings than the study has now."""
-    before = {"start": cell.start, **cell.settings}
-    now = {"start": variant.start, **_what_decides(config)}
+    before = {"start": cell.start, "graph": cell.graph, **cell.settings}
+    now = {"start": variant.start, "graph": variant.graph, **_what_decides(config)}
     if before != now:
         differing = [name for name in now if before.get(name) != now[name]]
         raise MismatchedArtefact(

@@ -20,12 +20,13 @@ start = "neighbour-without-queries"
 import importlib.resources
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from bertsmith.core.configuration import Settings, build_settings, read_toml
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # becomes part of a file name
@@ -37,6 +38,13 @@ class Variant(Settings):
     name: Name = Field(description="name in tables and file names")
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` over those of the study")
     start: StartName | None = Field(None, description="initial weights that no recipe has, by name")
+    graph: GraphName | None = Field(None, description="a network that is not BERT, as a yardstick, by name")
+
+    @model_validator(mode="after")
+    def _starts_only_bert(self) -> Self:
+        if self.start is not None and self.graph is not None:
+            raise ValueError("initial weights by name are BERT's; with another graph leave start out")
+        return self
 
 
 class Study(Settings):

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,19 @@ from bertsmith.training.checkpoint import (
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
 from bertsmith.training.flops import flops_per_token
-from bertsmith.training.loop import Position, Step, training_steps
+from bertsmith.training.loop import Step
 from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
 from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import Speedometer
-from bertsmith.training.signals import StopRequest, stop_on_signal
+from bertsmith.training.signals import stop_on_signal
 from bertsmith.training.starting_point import load_starting_point
 
 _REHEARSAL_STEPS = 3
@@ -130,13 +131,15 @@ def _train(
             if checkpoint is None:
                 evaluation.record(model, log, plateau, state.position, 0.0, stop)
             with progress_line("pretrain", total=1.0) as line:
-                for step in _steps_of_all_phases(run, objective, batches, optimiser, state.position, device, stop):
+                for step in steps_of_all_phases(
+                    run.config, objective, batches, optimiser, state.position, device, stop
+                ):
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
                     speedometer.add(step)
                     line.update(step.progress, speedometer.status())
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", step.record())
-                    if _evaluation_is_due(step, settings.evaluations):
+                    if evaluation_is_due(step, settings.evaluations):
                         evaluation.record(model, log, plateau, step.position, step.progress, stop)
                     if _checkpoint_is_due(run, step, time.monotonic() - saved_at):
                         save()
@@ -155,44 +158,6 @@ def _train(
                 guesses = evaluation.record(model, log, plateau, state.position, 1.0)
                 save()
         return _finish(run, store, model, optimiser, state, evaluation, guesses)
-
-
-def _steps_of_all_phases(
-    run: Run,
-    objective: MaskedLanguageModel,
-    batches: PretrainingBatches,
-    optimiser: Optimiser,
-    position: Position[Cursor],
-    device: torch.device,
-    stop: StopRequest,
-) -> Iterator[Step[Cursor]]:
-    """One phase after the other (A.2: 90 % of the training at 128 tokens, the rest at 512)."""
-    for phase, end in enumerate(run.config.data.phase_ends):
-        if position.cursor.phase > phase:
-            continue
-        if position.cursor.phase < phase:
-            position = replace(position, cursor=batches.enter_phase(position.cursor, phase))
-        for step in training_steps(
-            objective,
-            batches,
-            optimiser,
-            duration=run.config.training.duration,
-            start=position,
-            seed=run.config.seed,
-            device=device,
-            micro_batch_size=run.config.runtime.micro_batch_size,
-            until=end,
-            stop=stop,
-        ):
-            position = step.position
-            yield step
-            if stop():
-                return
-
-
-def _evaluation_is_due(step: Step[Cursor], evaluations: int) -> bool:
-    """At equal shares of the training; the last one is made when training has ended."""
-    return int(step.progress * evaluations) > int(step.progress_before * evaluations) and step.progress < 1.0
 
 
 def _checkpoint_is_due(run: Run, step: Step[Cursor], seconds_since_last: float) -> bool:

@@ -1,0 +1,75 @@
+"""Training a network that is not BERT, for comparison only: the loop, the batches and the scores of `pretrain`.
+
+Nothing is saved, so a run that is cut starts again.
+"""
+
+from dataclasses import dataclass
+
+from bertsmith.batches.held_out import held_out_batches
+from bertsmith.batches.pretraining import Cursor, PretrainingBatches
+from bertsmith.core.console import console, progress_line
+from bertsmith.study.other_graphs import GraphName, other_graph
+from bertsmith.text.token_store import TokenStore
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.evaluation import guess_held_out
+from bertsmith.training.loop import Position
+from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
+from bertsmith.training.precision import choose_precision
+from bertsmith.training.run_evaluation import EVALUATION_BATCH
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Held-out scores at one moment of a run. `minutes` on the clock since it began."""
+
+    step: int
+    minutes: float
+    mlm_loss: float
+    mlm_accuracy: float
+    nsp_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: its number format, the tokens that it saw, and its scores on the way."""
+
+    precision: str
+    tokens: int
+    curve: tuple[Scores, ...]
+
+
+def train_other_graph(config: PretrainConfig, graph: GraphName) -> Outcome:
+    """Train to the end, scoring the held-out text as often as `pretrain` does."""
+    store = TokenStore.open(config.store)
+    tokenizer = store.tokenizer
+    device = config.runtime.take_device()
+    precision = choose_precision(config.runtime.precision, device)
+    model = other_graph(graph, config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id), config.seed)
+    optimiser = Optimiser(model.to(device), config.training, precision)
+    batches = PretrainingBatches(store.train, tokenizer, config.data, config.seed)
+    held_out = held_out_batches(
+        store, config.data, max_sequences=config.runtime.evaluation_sequences, batch_size=EVALUATION_BATCH
+    )
+    curve: list[Scores] = []
+
+    def score(position: Position[Cursor]) -> None:
+        guesses = guess_held_out(model, held_out)
+        assert guesses is not None  # nobody asks to stop
+        scores = guesses.scores
+        minutes = position.elapsed_seconds / 60
+        curve.append(Scores(position.steps_done, minutes, scores.mlm_loss, scores.mlm_accuracy, scores.nsp_accuracy))
+        console.print(f"step {position.steps_done:,}  held-out {scores}", soft_wrap=True)
+
+    position, tokens = Position(Cursor()), 0
+    score(position)
+    with progress_line(graph, total=1.0) as line:
+        objective = MaskedLanguageModel(model)
+        for step in steps_of_all_phases(config, objective, batches, optimiser, position, device):
+            position, tokens = step.position, tokens + step.num_tokens
+            line.update(step.progress, f"loss {step.loss:.3f}")
+            if evaluation_is_due(step, config.runtime.evaluations):
+                score(position)
+    score(position)
+    return Outcome(str(precision).removeprefix("torch."), tokens, tuple(curve))
