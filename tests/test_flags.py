@@ -53,7 +53,7 @@ FLAGS = {
         model texts top runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
     "compare": """
-        study store out only runtime.precision runtime.device runtime.threads
+        study store out task_data only runtime.precision runtime.device runtime.threads
     """,
 }
 

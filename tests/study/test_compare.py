@@ -1,11 +1,13 @@
 """A study runs each of its cells once, whoever is killed on the way, and says what came out."""
 
+import io
 import multiprocessing
 import signal
 import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bertsmith.core.errors import ConfigurationError, MismatchedArtefact
 from bertsmith.study.cell import read_cell
@@ -104,8 +106,7 @@ def test_a_cell_tells_what_was_run_and_what_came_out(finished, store):
     cell = read_cell(path)
     assert (cell.start, cell.precision, cell.threads) == ("mimetic", "float32", 1)
     assert [scores.step for scores in cell.curve] == [0, 2, 4]
-    assert cell.final == cell.curve[-1]
-    assert set(cell.settings) == {"model", "data", "training"}
+    assert set(cell.settings) == {"model", "data", "training", "tasks"}
     assert str(store) not in path.read_text()
 
 
@@ -117,8 +118,48 @@ def test_a_network_that_is_not_bert_can_be_a_yardstick(store, tmp_path, graph):
     config = settings(tmp_path, store).model_copy(update={"study": str(study)})
     (cell,) = compare(config).cells["other"]
     assert (cell.graph, [scores.step for scores in cell.curve]) == (graph, [0, 2, 4])
-    assert cell.final.mlm_loss < cell.curve[0].mlm_loss
+    assert cell.curve[-1].mlm_loss < cell.curve[0].mlm_loss
     assert not (config.out / "runs").exists()
+
+
+TASKS = """
+[[variants]]
+name = "untrained"
+untrained = true
+
+[[tasks]]
+task = "sst-2"
+folder = "films"
+seeds = 2
+training = { epochs = 1, batch_size = 4, max_seq_length = 32 }
+"""
+
+
+def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network_untrained(store, tmp_path):
+    films = tmp_path / "data" / "films"
+    films.mkdir(parents=True)
+    rows = [
+        f"{name} sees a {place}\t{label}" for name in ("ada", "bob") for label, place in enumerate(("park", "shop"))
+    ]
+    for part in ("train", "dev"):
+        (films / f"{part}.tsv").write_text("\n".join(["sentence\tlabel", *rows * 3]) + "\n")
+    study = tmp_path / "tasks.toml"
+    study.write_text(STUDY.format(steps=2).replace("seeds = [0, 1]", "seeds = [0]") + TASKS)
+    config = settings(tmp_path, store).model_copy(update={"study": str(study), "only": ("neighbour", "untrained")})
+    with pytest.raises(ConfigurationError, match="give --task-data, the folder that holds films"):
+        compare(config)
+    config = config.model_copy(update={"task_data": tmp_path / "data"})
+    result = compare(config)
+    for name in ("neighbour", "untrained"):
+        (cell,) = result.cells[name]
+        assert list(cell.tasks) == ["sst-2"]
+        assert len(cell.tasks["sst-2"].scores["accuracy"]) == 2
+        assert read_cell(config.out / f"{name}-seed0.json") == cell
+    assert result.cells["untrained"][0].curve == ()
+    assert not list((config.out / "runs").iterdir())
+    shown = Console(width=200, record=True, file=io.StringIO())
+    shown.print(result)
+    assert "sst-2, accuracy" in shown.export_text()
 
 
 def test_variants_start_from_different_weights_and_see_the_same_text(finished):

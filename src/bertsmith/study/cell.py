@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,9 +20,11 @@ from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
+from bertsmith.model.initialisation import initialise
 from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
+from bertsmith.study.trials import TaskOutcome, TaskTrial, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
@@ -40,11 +42,12 @@ class Cell:
 
     start      name of initial weights that no recipe has, if it began from such
     graph      name of a network that is not BERT, if it was one
-    settings   groups of settings that decide what is learnt, complete
-    precision  and threads: what decided the speed, beside the machine
+    settings   groups of settings that decide what is learnt, complete, and the tasks
+    precision  of pre-training, and threads: what decided the speed, beside the machine
     made_from  fingerprints of token store and vocabulary
     tokens     seen in training
-    curve      held-out scores from the first step to the last
+    curve      held-out scores from the first step to the last; none without pre-training
+    tasks      what came out on each task of the study
     """
 
     variant: str
@@ -52,16 +55,12 @@ class Cell:
     start: StartName | None
     graph: GraphName | None
     settings: Mapping[str, Any]
-    precision: str
+    precision: str | None
     threads: int
     made_from: Mapping[str, str]
     tokens: int
     curve: tuple[Scores, ...]
-
-    @property
-    def final(self) -> Scores:
-        """Scores at the end."""
-        return self.curve[-1]
+    tasks: Mapping[str, TaskOutcome]
 
 
 def cell_settings(
@@ -86,31 +85,56 @@ def read_cell(path: Path) -> Cell:
     """Read the file of a finished cell."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     curve = tuple(Scores(**scores) for scores in entries.pop("curve"))
-    return Cell(**entries, curve=curve)
+    tasks = {
+        task: TaskOutcome(
+            {metric: tuple(scores) for metric, scores in outcome["scores"].items()}, tuple(outcome["collapsed"])
+        )
+        for task, outcome in entries.pop("tasks").items()
+    }
+    return Cell(**entries, curve=curve, tasks=tasks)
 
 
-def run_cell(config: PretrainConfig, variant: Variant, path: Path) -> Cell:
-    """Pre-train to the end, write the cell's file, and remove the run."""
-    if variant.graph is not None:
+def run_cell(
+    config: PretrainConfig, variant: Variant, trials: Sequence[TaskTrial], task_data: Path | None, path: Path
+) -> Cell:
+    """Pre-train to the end, fine-tune on every task, write the cell's file, and remove the run.
+
+    task_data  folder of the tasks' folders; needed where there are tasks
+    """
+    tasks: dict[str, TaskOutcome] = {}
+    if variant.graph is not None:  # cannot be saved, so it cannot be fine-tuned
         outcome = train_other_graph(config, variant.graph)
     else:
-        outcome = _pretrain_or_go_on(config, variant.start)
+        if variant.untrained:
+            model, outcome = _write_start(config, None), Outcome(None, 0, ())
+        else:
+            outcome = _pretrain_or_go_on(config, variant.start)
+            model = config.out / "model"
+        tasks = run_trials(
+            trials,
+            model=model,
+            initialisation="random" if variant.untrained else "pretrained",
+            task_data=task_data or Path(),
+            out=_tasks_folder(config),
+            runtime=MachineSettings(**config.runtime.model_dump(include=set(MachineSettings.model_fields))),
+        )
     cell = Cell(
         variant=variant.name,
         seed=config.seed,
         start=variant.start,
         graph=variant.graph,
-        settings=_what_decides(config),
+        settings=_what_decides(config, trials),
         precision=outcome.precision,
         threads=torch.get_num_threads(),
         made_from=fingerprints(TokenStore.open(config.store)),
         tokens=outcome.tokens,
         curve=outcome.curve,
+        tasks=tasks,
     )
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-    for folder in (config.out, _start_folder(config)):
+    for folder in (config.out, _start_folder(config), _tasks_folder(config)):
         shutil.rmtree(folder, ignore_errors=True)
     return cell
 
@@ -126,10 +150,12 @@ def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outco
     return Outcome(run.precision, tokens, _curve(config.out))
 
 
-def require_same_cell(cell: Cell, config: PretrainConfig, variant: Variant, path: Path) -> None:
+def require_same_cell(
+    cell: Cell, config: PretrainConfig, variant: Variant, trials: Sequence[TaskTrial], path: Path
+) -> None:
     """Refuse a finished cell that was run with other settings than the study has now."""
     before = {"start": cell.start, "graph": cell.graph, **cell.settings}
-    now = {"start": variant.start, "graph": variant.graph, **_what_decides(config)}
+    now = {"start": variant.start, "graph": variant.graph, **_what_decides(config, trials)}
     if before != now:
         differing = [name for name in now if before.get(name) != now[name]]
         raise MismatchedArtefact(
@@ -155,27 +181,34 @@ def claim(path: Path) -> Iterator[bool]:
         os.close(lock)
 
 
+def _tasks_folder(config: PretrainConfig) -> Path:
+    return config.out.with_name(f"{config.out.name}-tasks")
+
+
 def _start_folder(config: PretrainConfig) -> Path:
     return config.out.with_name(f"{config.out.name}-start")
 
 
-def _write_start(config: PretrainConfig, name: StartName) -> Path:
-    """A model folder with initial weights that no recipe has."""
+def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
+    """A model folder with initial weights that no recipe has, or with the released code's."""
     folder = _start_folder(config)
     if not folder.exists():
         store = TokenStore.open(config.store)
         tokenizer = store.tokenizer
         model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
-        starting_weights(model, name, config.seed, store.token_counts)
+        if name is None:
+            initialise(model, "normal", config.seed)
+        else:
+            starting_weights(model, name, config.seed, store.token_counts)
         with stage_artefact(folder, kind="model", command="compare", configuration={"start": name}) as staging:
-            save_model(model, staging.folder, tokenizer, model_card=f"Initial weights: {name}.\n")
+            save_model(model, staging.folder, tokenizer, model_card=f"Initial weights: {name or 'normal'}.\n")
     return folder
 
 
-def _what_decides(config: PretrainConfig) -> dict[str, Any]:
-    """The groups of settings that decide what is learnt."""
-    settings: dict[str, Any] = config.model_dump(mode="json")
-    return {group: settings[group] for group in ("model", "data", "training")}
+def _what_decides(config: PretrainConfig, trials: Sequence[TaskTrial]) -> dict[str, Any]:
+    """The groups of settings that decide what is learnt, and the tasks."""
+    settings: dict[str, Any] = config.model_dump(mode="json", include={"model", "data", "training"})
+    return settings | {"tasks": [trial.model_dump(mode="json") for trial in trials]}
 
 
 def _curve(run: Path) -> tuple[Scores, ...]:

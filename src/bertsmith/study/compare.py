@@ -9,10 +9,12 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pydantic import Field
+from rich.console import Group
 from rich.table import Table
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell, run_cell
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.training.machine import MachineSettings
@@ -26,6 +28,7 @@ class CompareConfig(Settings):
     study: str = Field(description=f"study to run: {', '.join(study_names())}, or a TOML file of your own")
     store: Path = Field(description="token store made by `prepare`")
     out: Path = Field(description="folder of the cells, one small file each; what is in it is not run again")
+    task_data: Path | None = Field(None, description="folder of the tasks' folders, for a study with tasks")
     only: tuple[str, ...] = Field((), description="variants to run now; default: all")
     runtime: MachineSettings = MachineSettings()
 
@@ -38,23 +41,29 @@ class StudyResult:
     cells: Mapping[str, Sequence[Cell]]
     missing: int
 
-    def __rich__(self) -> Table:
-        """The table for a terminal."""
+    def __rich__(self) -> Group:
+        """The tables for a terminal."""
         title = self.question if not self.missing else f"{self.question} ({self.missing} cells are not done yet)"
-        table = Table("variant", "minutes", "tokens", "held-out loss", "accuracy", "NSP accuracy", title=title)
+        text = Table("variant", "minutes", "tokens", "held-out loss", "accuracy", "NSP accuracy", title=title)
+        tasks = Table("variant", *(f"{task}, {metric}" for task, metric in self._columns), title="Tasks, dev scores")
         for name, cells in self.cells.items():
-            if not cells:
-                continue
-            pairs = [cell.final.nsp_accuracy for cell in cells if cell.final.nsp_accuracy is not None]
-            table.add_row(
-                name,
-                f"{statistics.fmean(cell.final.minutes for cell in cells):.1f}",
-                f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M",
-                _spread([cell.final.mlm_loss for cell in cells], "{:.3f}"),
-                _spread([cell.final.mlm_accuracy for cell in cells], "{:.1%}"),
-                _spread(pairs, "{:.1%}") if pairs else "",
-            )
-        return table
+            if any(cell.curve for cell in cells):
+                text.add_row(name, *_on_text(cells))
+            if any(cell.tasks for cell in cells):
+                tasks.add_row(name, *(_on_task(cells, task, metric) for task, metric in self._columns))
+        return Group(text, tasks) if self._columns else Group(text)
+
+    @property
+    def _columns(self) -> list[tuple[str, str]]:
+        """Every (task, metric), in the order of the cells."""
+        found = (
+            (task, metric)
+            for cells in self.cells.values()
+            for cell in cells
+            for task, outcome in cell.tasks.items()
+            for metric in outcome.scores
+        )
+        return list(dict.fromkeys(found))
 
 
 def compare(config: CompareConfig) -> StudyResult:
@@ -63,6 +72,9 @@ def compare(config: CompareConfig) -> StudyResult:
     Start it in several terminals to run several cells at a time.
     """
     name, study = load_study(config.study)
+    if study.tasks and config.task_data is None:
+        folders = ", ".join(task.folder for task in study.tasks)
+        raise ConfigurationError(f"The study {name} has tasks: give --task-data, the folder that holds {folders}.")
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
@@ -74,16 +86,35 @@ def compare(config: CompareConfig) -> StudyResult:
                 with claim(path) as is_ours:
                     if is_ours and not path.exists():
                         console.rule(f"{name}: {variant.name}, seed {seed}")
-                        run_cell(settings, variant, path)
+                        run_cell(settings, variant, study.tasks, config.task_data, path)
             if path.exists():
                 cell = read_cell(path)
-                require_same_cell(cell, settings, variant, path)
+                require_same_cell(cell, settings, variant, study.tasks, path)
                 cells[variant.name].append(cell)
             else:
                 missing += 1
     result = StudyResult(study.question, cells, missing)
     _draw(result, config.out / PICTURE)
     return result
+
+
+def _on_text(cells: Sequence[Cell]) -> list[str]:
+    """Minutes, tokens, loss, accuracy and NSP accuracy at the end of pre-training."""
+    final = [cell.curve[-1] for cell in cells]
+    pairs = [scores.nsp_accuracy for scores in final if scores.nsp_accuracy is not None]
+    return [
+        f"{statistics.fmean(scores.minutes for scores in final):.1f}",
+        f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M",
+        _spread([scores.mlm_loss for scores in final], "{:.3f}"),
+        _spread([scores.mlm_accuracy for scores in final], "{:.1%}"),
+        _spread(pairs, "{:.1%}") if pairs else "",
+    ]
+
+
+def _on_task(cells: Sequence[Cell], task: str, metric: str) -> str:
+    """Mean and deviation over all fine-tunings of all seeds."""
+    scores = [score for cell in cells if task in cell.tasks for score in cell.tasks[task].scores[metric]]
+    return _spread(scores, "{:.4f}") if scores else ""
 
 
 def _spread(values: Sequence[float], form: str) -> str:
@@ -98,6 +129,8 @@ def _draw(result: StudyResult, target: Path) -> None:
     axes = figure.add_subplot()
     for number, (name, cells) in enumerate(result.cells.items()):
         for cell in cells:
+            if not cell.curve:
+                continue
             points = [(scores.minutes, scores.mlm_loss) for scores in cell.curve]
             label = name if cell is cells[0] else None
             axes.plot(*zip(*points, strict=True), label=label, color=f"C{number}", linewidth=1.4)

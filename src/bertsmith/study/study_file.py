@@ -28,6 +28,7 @@ from bertsmith.core.configuration import Settings, build_settings, read_toml
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName
+from bertsmith.study.trials import TaskTrial
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # becomes part of a file name
 
@@ -39,11 +40,13 @@ class Variant(Settings):
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` over those of the study")
     start: StartName | None = Field(None, description="initial weights that no recipe has, by name")
     graph: GraphName | None = Field(None, description="a network that is not BERT, as a yardstick, by name")
+    untrained: bool = Field(False, description="no pre-training: random weights, to be fine-tuned on the tasks")
 
     @model_validator(mode="after")
-    def _starts_only_bert(self) -> Self:
-        if self.start is not None and self.graph is not None:
-            raise ValueError("initial weights by name are BERT's; with another graph leave start out")
+    def _is_one_thing(self) -> Self:
+        given = [name for name in ("start", "graph", "untrained") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")
         return self
 
 
@@ -54,6 +57,7 @@ class Study(Settings):
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` that all runs share")
     variants: tuple[Variant, ...] = Field(min_length=1, description="what is compared; the first is the yardstick")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="seeds of each variant")
+    tasks: tuple[TaskTrial, ...] = Field((), description="what each pre-trained network is fine-tuned on")
 
     @field_validator("variants")
     @classmethod

@@ -33,9 +33,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: its number format, the tokens that it saw, and its scores on the way."""
+    """What a pre-training gave: its number format (None without any), the tokens seen, the scores on the way."""
 
-    precision: str
+    precision: str | None
     tokens: int
     curve: tuple[Scores, ...]
 

@@ -39,6 +39,7 @@ from bertsmith.training.metrics_log import METRICS_FILE
 from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.precision import choose_precision
 
+RESULTS_FILE = "results.json"
 _REHEARSAL_EXAMPLES = 64
 
 
@@ -192,7 +193,7 @@ def _write_results(
     }
     content = asdict(result) | {"parts": parts}
     del content["out"]
-    (folder / "results.json").write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / RESULTS_FILE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(results_page(result), encoding="utf-8")
 
 

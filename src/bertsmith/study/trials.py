@@ -1,0 +1,72 @@
+"""What a pre-trained network is worth on tasks: fine-tuned with several seeds, dev scores after the last epoch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bertsmith.core.configuration import Settings, build_settings
+from bertsmith.tasks.finetuning import RESULTS_FILE, FinetuneConfig, finetune
+from bertsmith.training.machine import MachineSettings
+
+
+class TaskTrial(Settings):
+    """A task of a study."""
+
+    task: str = Field(description="name of the task, as for `finetune --task`")
+    folder: str = Field(description="its folder below --task-data")
+    seeds: int = Field(5, ge=1, description="how many runs")
+    training: Mapping[str, Any] = Field({}, description="settings of `finetune`'s group training")
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """Dev scores on one task.
+
+    scores     for each metric, the task's first one first: one score for each seed, after the last epoch
+    collapsed  seeds whose runs learnt nothing; their scores count like any other
+    """
+
+    scores: Mapping[str, tuple[float, ...]]
+    collapsed: tuple[int, ...]
+
+
+def run_trials(
+    trials: Sequence[TaskTrial],
+    *,
+    model: Path,
+    initialisation: Literal["pretrained", "random"],
+    task_data: Path,
+    out: Path,
+    runtime: MachineSettings,
+) -> dict[str, TaskOutcome]:
+    """Fine-tune a model on every task of a study. A task that is done already in `out` is not run again.
+
+    initialisation  random: the same network untrained
+    """
+    outcomes = {}
+    for trial in trials:
+        folder = out / trial.task
+        if not folder.exists():
+            settings = {
+                "model": model,
+                "out": folder,
+                "seeds": trial.seeds,
+                "initialisation": initialisation,
+                "task_data": {"task": trial.task, "data": task_data / trial.folder},
+                "training": dict(trial.training),
+                "runtime": runtime.model_dump(exclude_unset=True),
+            }
+            finetune(build_settings(FinetuneConfig, settings))
+        outcomes[trial.task] = _read_outcome(folder / RESULTS_FILE)
+    return outcomes
+
+
+def _read_outcome(path: Path) -> TaskOutcome:
+    results = json.loads(path.read_text(encoding="utf-8"))
+    last = [next(iter(seed["epochs"][-1]["dev"].values())) for seed in results["seeds"]]
+    metrics = sorted(last[0], key=lambda metric: metric != results["metric"])  # the task's first one first
+    return TaskOutcome({metric: tuple(dev[metric] for dev in last) for metric in metrics}, tuple(results["collapsed"]))
