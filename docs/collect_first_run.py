@@ -28,7 +28,7 @@ from bertsmith.training.run import read_run
 RESULTS = Path(__file__).parent / "results"
 INITIALISATIONS = ("normal", "neighbour")
 STARTS = ("untrained", *INITIALISATIONS)
-TASKS = ("mrpc",)
+TASKS = ("sst-2", "mrpc", "sts-b")
 RECORDS_PER_POINT = 20  # of the training curve: the mean of so many lines of metrics.jsonl
 
 

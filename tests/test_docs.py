@@ -29,6 +29,7 @@ from bertsmith.training.loop import Position
 from bertsmith.training.minimal_pairs import COLUMNS
 
 ROOT = Path(__file__).parent.parent
+START_NAMES = ("untrained", "normal", "neighbour")  # of the first run
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -73,9 +74,17 @@ def test_what_the_first_run_is_said_to_show_is_in_its_figures():
     passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if scores["mlm_loss"] < end)
     assert f"has passed before step {passed:,}" in text
     assert passed / runs["neighbour"]["steps"] * runs["neighbour"]["minutes"] < 7.5
-    mrpc = results["tasks"]["mrpc"]
+    mrpc, films, pairs = (results["tasks"][task] for task in ("mrpc", "sst-2", "sts-b"))
     assert f"has an F1 of {100 * mrpc['same_answer']:.1f}" in text
     assert max(statistics.fmean(scores) for scores in mrpc["scores"].values()) < mrpc["same_answer"]
+    untrained, normal, neighbour = (100 * statistics.fmean(films["scores"][start]) for start in START_NAMES)
+    assert f"the untrained network reaches {untrained:.1f} points" in text
+    assert f"adds {normal - untrained:.1f}, from neighbours {neighbour - untrained:.1f}" in text
+    assert min(films["scores"]["neighbour"]) > max(films["scores"]["normal"])
+    untrained, normal, neighbour = (100 * statistics.fmean(pairs["scores"][start]) for start in START_NAMES)
+    assert 35 < normal - untrained < 40
+    assert 35 < neighbour - untrained < 40
+    assert neighbour - normal < 100 * statistics.stdev(pairs["scores"]["neighbour"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
