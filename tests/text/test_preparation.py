@@ -212,8 +212,8 @@ def test_another_thread_than_the_main_one_may_prepare(make):
 
 @pytest.fixture
 def start(tmp_path, vocabulary):
-    """Start `bertsmith prepare` on a few MB with two workers; every process of it carries a mark of its own."""
-    plant(tmp_path / "corpus", {f"{number}.txt": some_text(number, 3_000) for number in range(4)})
+    """Start `bertsmith prepare` on some MB with two workers; every process of it carries a mark of its own."""
+    plant(tmp_path / "corpus", {f"{number}.txt": some_text(number, 9_000) for number in range(4)})
     started = []
 
     def run(out: Path) -> tuple[subprocess.Popen, str]:

@@ -74,7 +74,7 @@ TRICKY = st.text(
 
 
 @given(TRICKY, st.sampled_from(["en", "de", "fr", "ru", "kk", "el", "hi", "zh", "ja", "ar", "my", "hy", "am", "xx"]))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_any_text_is_split_without_loss(text, language):
     sentences = split_sentences(text, "sentencex", language)
     assert "".join("".join(sentences).split()) == "".join(text.split())

@@ -93,7 +93,7 @@ def corpora(draw):
     return documents
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(corpora(), st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.5]), st.sampled_from([1, 300_000, 1 << 30]))
 def test_every_document_comes_back_in_order(tmp_path_factory, documents, held_out, shard_bytes):
     store = make_store(tmp_path_factory.mktemp("store") / "s", documents, held_out, shard_bytes=shard_bytes)
@@ -130,7 +130,7 @@ def check_table(table: TokenTable) -> None:
             started.add(int(number))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(corpora(), st.sampled_from([0.0, 0.3]))
 def test_the_bytes_do_not_depend_on_how_documents_were_handed_over(tmp_path_factory, documents, held_out):
     whole, pieces = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("pieces")

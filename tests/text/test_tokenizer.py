@@ -110,7 +110,7 @@ def saved(request, tmp_path_factory):
     return tokenizer, folder, oracles
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(text_list=st.lists(texts, min_size=1, max_size=10))
 def test_any_text_has_the_ids_of_bert_tokenizer(saved, text_list):
     tokenizer, folder, oracles = saved
@@ -135,7 +135,7 @@ def published(request, tmp_path_factory):
     return tokenizer, [BertTokenizer(vocab=str(path), do_lower_case=lowercase), AutoTokenizer.from_pretrained(folder)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text_list=st.lists(texts, min_size=1, max_size=10))
 def test_any_text_has_the_ids_of_the_published_models(published, text_list):
     tokenizer, oracles = published

@@ -108,7 +108,7 @@ def test_the_bytes_do_not_depend_on_threads_or_the_process(text_file, tmp_path, 
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=30), st.integers(0, 60))
 def test_ties_are_broken_in_one_way(words, more):
     counts = Counter(words)
@@ -149,7 +149,7 @@ def counted_directly(text: str, stages) -> Counter[str]:
     return Counter(word for word, _ in pre_tokeniser.pre_tokenize_str(normaliser.normalize_str(text)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(odd_text, st.booleans(), st.sampled_from([None, True, False]), st.booleans())
 def test_counting_chunks_is_counting_words(text, lowercase, strip_accents, chinese):
     stages = word_stages(lowercase=lowercase, strip_accents=strip_accents, handle_chinese_chars=chinese)

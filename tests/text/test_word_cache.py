@@ -38,7 +38,7 @@ def test_any_texts_get_the_ids_that_the_tokenizer_gives_them(tokenizer):
     cache = WordCache(tokenizer, max_words=50)
 
     @given(st.lists(TEXT, max_size=6))
-    @settings(max_examples=500, deadline=None)
+    @settings(max_examples=500)
     def check(texts):
         assert_equal(cache, tokenizer, texts)
 

