@@ -282,3 +282,13 @@ def test_the_unigram_floor_is_the_cross_entropy_of_the_labels(store):
 
     smoothed = (counts + 1) / (counts + 1).sum()
     assert unigram_loss([Batch()], counts) == pytest.approx(-np.log(smoothed[[5, 6, 6]]).mean())
+
+
+def test_a_run_of_another_version_is_refused_by_its_name_and_the_setting(finished_run, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    content = json.loads((finished_run / "run.json").read_text())
+    content["configuration"]["data"]["long_share"] = 0.1
+    (run / "run.json").write_text(json.dumps(content))
+    with pytest.raises(MismatchedArtefact, match=r"run\.json was written by another version .* 'data.long_share'"):
+        resume_pretraining(run, {})

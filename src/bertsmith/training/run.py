@@ -18,7 +18,7 @@ from typing import Any
 
 from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import build_settings
-from bertsmith.core.errors import ArtefactError, MismatchedArtefact
+from bertsmith.core.errors import ArtefactError, ConfigurationError, MismatchedArtefact
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 
@@ -74,7 +74,13 @@ def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
         precision, made_from = recorded.pop("precision"), content["made_from"]
     except (OSError, ValueError, KeyError):
         raise ArtefactError(f"{folder} is not a run of `bertsmith pretrain`: it has no readable {RUN_FILE}.") from None
-    before = build_settings(PretrainConfig, recorded)
+    try:
+        before = build_settings(PretrainConfig, recorded)
+    except ConfigurationError as error:
+        raise MismatchedArtefact(
+            f"{folder / RUN_FILE} was written by another version of bertsmith: {error} Use that version to go on; the "
+            f"model of a finished run can be used with this one."
+        ) from None
     after = build_settings(PretrainConfig, recorded, changes).model_copy(update={"out": folder})
     require_same_settings(folder, before.model_dump(mode="json"), after.model_dump(mode="json"))
     return Run(folder, after, precision, made_from)
