@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bertsmith.batches.held_out import held_out_batches
 from bertsmith.core.artefact import read_manifest
 from bertsmith.tasks.metrics import METRICS
 from bertsmith.tasks.task_data import ColumnSettings, TaskDataSettings, load_task_data
 from bertsmith.text.token_store import TokenStore
-from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.run import read_run
 
@@ -41,15 +39,12 @@ def describe_store(store: TokenStore) -> dict[str, Any]:
     }
 
 
-def describe_pretraining(folder: Path, store: TokenStore) -> dict[str, Any]:
+def describe_pretraining(folder: Path) -> dict[str, Any]:
     """Length, curves and floor of one run."""
     run = read_run(folder, {})
     facts = read_manifest(run.model, "model").facts
     records = read_metrics(folder)
     training = [(record["step"], record["train"]) for record in records if "train" in record]
-    held_out = held_out_batches(
-        store, run.config.data, max_sequences=run.config.runtime.evaluation_sequences, batch_size=32
-    )
     return {
         "steps": facts["steps"],
         "tokens": facts["tokens_seen"],
@@ -60,7 +55,7 @@ def describe_pretraining(folder: Path, store: TokenStore) -> dict[str, Any]:
             for first in range(0, len(training), RECORDS_PER_POINT)
         ],
         "held_out": [{"step": record["step"]} | record["held_out"] for record in records if "held_out" in record],
-        "unigram_loss": unigram_loss(held_out, store.token_counts),
+        "unigram_loss": facts["unigram_loss"],
     }
 
 
@@ -125,7 +120,7 @@ def main() -> None:
     store = TokenStore.open(folder / "store")
     results = {
         "store": describe_store(store),
-        "pretraining": {name: describe_pretraining(folder / f"{name}-mini", store) for name in INITIALISATIONS},
+        "pretraining": {name: describe_pretraining(folder / f"{name}-mini") for name in INITIALISATIONS},
         "tasks": {task: describe_task(folder, task) for task in TASKS},
     }
     (RESULTS / "first-run.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -77,6 +77,8 @@ def test_what_the_first_run_is_said_to_show_is_in_its_figures():
     mrpc, films, pairs = (results["tasks"][task] for task in ("mrpc", "sst-2", "sts-b"))
     assert f"has an F1 of {100 * mrpc['same_answer']:.1f}" in text
     assert max(statistics.fmean(scores) for scores in mrpc["scores"].values()) < mrpc["same_answer"]
+    assert films["settings"]["batch_size"] == 128
+    assert mrpc["settings"]["batch_size"] == pairs["settings"]["batch_size"] == 32
     untrained, normal, neighbour = (100 * statistics.fmean(films["scores"][start]) for start in START_NAMES)
     assert f"the untrained network reaches {untrained:.1f} points" in text
     assert f"adds {normal - untrained:.1f}, from neighbours {neighbour - untrained:.1f}" in text

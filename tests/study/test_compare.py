@@ -174,6 +174,14 @@ def test_a_cell_run_with_other_settings_is_refused(finished, tmp_path):
         compare(changed)
 
 
+def test_a_cell_of_a_trained_network_is_not_taken_for_one_of_an_untrained(finished, tmp_path):
+    study = tmp_path / "small.toml"
+    trained = 'name = "neighbour"\nsettings.model.initialisation = "neighbour"'
+    study.write_text(STUDY.format(steps=4).replace(trained, f"{trained}\nuntrained = true"))
+    with pytest.raises(MismatchedArtefact, match="other settings of untrained than the study has now"):
+        compare(finished.model_copy(update={"study": str(study)}))
+
+
 def test_a_study_killed_at_any_moment_goes_on_and_ends_with_the_same_numbers(store, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir(), cut.mkdir()

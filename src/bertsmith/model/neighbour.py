@@ -33,8 +33,8 @@ from bertsmith.model.encoder import EncoderLayer
 from bertsmith.model.heads import MaskedLanguageModelHead
 
 PEAK_LOGIT = 6.0  # of layer 1 at the offset, after LayerNorm; scale 1.22 for heads 64 wide
-VALUE_STD = 0.05
 _SEGMENT_SHARE = 0.1
+_VALUE_STD = 0.05
 
 
 def head_offset(head: int) -> int:
@@ -51,14 +51,12 @@ def initialise_neighbour_encoder(
     offsets: Sequence[int | None] | None = None,
     num_layers: int = 1,
     peak_logit: float = PEAK_LOGIT,
-    value_std: float = VALUE_STD,
 ) -> None:
     """Change the initial values of an encoder that has those of the released code.
 
     offsets     where each head looks, None for a head that keeps its values; default: `head_offset` of each
     num_layers  how many layers look, from the first on. This and what follows is for studies: recipes use the defaults
     peak_logit  attention logit at the offset; 0 is uniform attention
-    value_std   of values and attention outputs
     raises      ConfigurationError for heads of an odd size, which cannot hold pairs
     """
     config = bert.config
@@ -77,8 +75,8 @@ def initialise_neighbour_encoder(
     for index, layer in enumerate(bert.encoder.layers):
         assert isinstance(layer, EncoderLayer)
         query, key, value = layer.attention.qkv.weight.chunk(3)  # [H, H] each
-        value.normal_(std=value_std, generator=_generator(seed, "value", index))
-        layer.attention.output.weight.normal_(std=value_std, generator=_generator(seed, "output", index))
+        value.normal_(std=_VALUE_STD, generator=_generator(seed, "value", index))
+        layer.attention.output.weight.normal_(std=_VALUE_STD, generator=_generator(seed, "output", index))
         if index >= num_layers:
             continue
         for head, offset in enumerate(offsets or map(head_offset, range(num_heads))):

@@ -29,7 +29,7 @@ from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
-from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.metrics_log import read_metrics, with_minutes
 from bertsmith.training.pretraining import pretrain, resume_pretraining
 from bertsmith.training.run import RUN_FILE, fingerprints, read_run
 
@@ -141,8 +141,7 @@ def run_cell(
 
 def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outcome:
     if not (config.out / RUN_FILE).exists():
-        init = None if start is None else _write_start(config, start)
-        pretrain(config.model_copy(update={"init": init}))
+        pretrain(config if start is None else config.model_copy(update={"init": _write_start(config, start)}))
     elif not (config.out / "model").exists():
         resume_pretraining(config.out, {})
     run = read_run(config.out, {})
@@ -154,8 +153,9 @@ def require_same_cell(
     cell: Cell, config: PretrainConfig, variant: Variant, trials: Sequence[TaskTrial], path: Path
 ) -> None:
     """Refuse a finished cell that was run with other settings than the study has now."""
-    before = {"start": cell.start, "graph": cell.graph, **cell.settings}
-    now = {"start": variant.start, "graph": variant.graph, **_what_decides(config, trials)}
+    before = {"start": cell.start, "graph": cell.graph, "untrained": not cell.curve, **cell.settings}
+    now = {"start": variant.start, "graph": variant.graph, "untrained": variant.untrained}
+    now |= _what_decides(config, trials)
     if before != now:
         differing = [name for name in now if before.get(name) != now[name]]
         raise MismatchedArtefact(
@@ -212,13 +212,10 @@ def _what_decides(config: PretrainConfig, trials: Sequence[TaskTrial]) -> dict[s
 
 
 def _curve(run: Path) -> tuple[Scores, ...]:
-    """Held-out scores of a run over its clock; a record of scores takes the clock of the training before it."""
+    """Held-out scores of a run over its clock."""
     curve: list[Scores] = []
-    minutes = 0.0
-    for record in read_metrics(run):
-        if "train" in record:
-            minutes = record["train"]["elapsed_seconds"] / 60
-        elif "held_out" in record:
+    for minutes, record in with_minutes(read_metrics(run)):
+        if "held_out" in record:
             held_out = record["held_out"]
             loss, accuracy, pairs = held_out["mlm_loss"], held_out["mlm_accuracy"], held_out.get("nsp_accuracy")
             curve.append(Scores(record["step"], minutes, loss, accuracy, pairs))

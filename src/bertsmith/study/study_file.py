@@ -55,7 +55,7 @@ class Study(Settings):
 
     question: str = Field(description="what the study asks, in a sentence")
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` that all runs share")
-    variants: tuple[Variant, ...] = Field(min_length=1, description="what is compared; the first is the yardstick")
+    variants: tuple[Variant, ...] = Field(min_length=1, description="what is compared")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="seeds of each variant")
     tasks: tuple[TaskTrial, ...] = Field((), description="what each pre-trained network is fine-tuned on")
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +25,15 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             if number < len(lines):
                 raise DamagedArtefact(f"{path}, line {number}, is not JSON. Remove the line to go on.") from None
     return records
+
+
+def with_minutes(records: Iterable[Mapping[str, Any]]) -> Iterator[tuple[float, Mapping[str, Any]]]:
+    """Each record with the clock of the run in minutes. Only training records know it; others take the last one's."""
+    minutes = 0.0
+    for record in records:
+        if "train" in record:
+            minutes = record["train"]["elapsed_seconds"] / 60
+        yield minutes, record
 
 
 class MetricsLog:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bertsmith.core.console import console
 from bertsmith.training.configuration import PretrainConfig
-from bertsmith.training.metrics_log import MetricsLog
+from bertsmith.training.metrics_log import MetricsLog, with_minutes
 
 LEFT_SHARE = 0.2  # of the unigram entropy: so far below it a held-out loss has left the plateau
 LATE_SHARE = 1 / 3  # of the training: who is still on the plateau then is told so
@@ -37,14 +37,12 @@ def has_left(mlm_loss: float, unigram_loss: float) -> bool:
 
 
 def held_out_losses(records: Iterable[Mapping[str, Any]]) -> list[HeldOutLoss]:
-    """The held-out losses of a run. Their time is that of the training record before."""
-    losses, minutes = [], 0.0
-    for record in records:
-        if "train" in record:
-            minutes = record["train"]["elapsed_seconds"] / 60
-        elif "held_out" in record:
-            losses.append(HeldOutLoss(record["step"], minutes, record["held_out"]["mlm_loss"]))
-    return losses
+    """The held-out losses of a run."""
+    return [
+        HeldOutLoss(record["step"], minutes, record["held_out"]["mlm_loss"])
+        for minutes, record in with_minutes(records)
+        if "held_out" in record
+    ]
 
 
 def describe(loss: HeldOutLoss, unigram_loss: float) -> str:
