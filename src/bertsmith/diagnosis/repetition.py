@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertsmith.diagnosis.finding import Finding, Level, Rows, graded
-from bertsmith.diagnosis.text_sample import spread_blocks
+from bertsmith.text.block_sample import spread_blocks
 from bertsmith.text.token_store import TokenBlock, TokenStore
 
 MIN_TOKENS = 5

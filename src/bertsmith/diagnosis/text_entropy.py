@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.diagnosis.finding import Finding, Level
-from bertsmith.diagnosis.text_sample import spread_blocks
+from bertsmith.text.block_sample import spread_blocks
 from bertsmith.text.token_store import TokenStore, TokenTable
 from bertsmith.training.evaluation import unigram_loss
 

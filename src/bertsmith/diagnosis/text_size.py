@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bertsmith.diagnosis.finding import Finding, Level, graded
-from bertsmith.diagnosis.text_sample import spread_blocks
+from bertsmith.text.block_sample import spread_blocks
 from bertsmith.text.token_store import TokenStore
 
 FEW_TOKENS = 1_000_000  # less text than that hardly carries a pre-training from nothing
