@@ -12,6 +12,7 @@ from bertsmith.diagnosis.finding import Level
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.initialisation import initialise
+from bertsmith.training.starting_point import counts_for
 
 CONFIG = BertConfig(
     vocab_size=len(SPECIAL) + len(WORDS),
@@ -25,7 +26,7 @@ CONFIG = BertConfig(
 
 def measure(scheme: str, store) -> Attention:
     model = BertForPreTraining(CONFIG)
-    initialise(model, scheme, seed=0, token_counts=store.token_counts)
+    initialise(model, scheme, 0, counts_for(scheme, store))
     batches = held_out_batches(store, BatchSettings(max_seq_length=32), max_sequences=24, batch_size=8)
     return measure_attention(model.bert, batches, store.tokenizer.sep_id)
 

@@ -69,7 +69,7 @@ def test_a_run_on_the_plateau_gets_cause_and_remedy(stuck):
     assert found["plateau"] is found["attention to neighbours"] is Level.WARNING
     assert found["one batch by heart"] is Level.GOOD
     for about in ("plateau", "attention to neighbours"):
-        assert "--initialisation neighbour" in finding(stuck, about).remedy
+        assert "--initialisation cooccurrence" in finding(stuck, about).remedy
     assert "entropy of the text" not in found
 
 

@@ -11,13 +11,14 @@ from bertsmith.diagnosis.finding import Level
 from bertsmith.diagnosis.one_batch import BOUND, learn_one_batch, one_batch_finding
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.initialisation import initialise
+from bertsmith.training.starting_point import counts_for
 
 
 @pytest.fixture(scope="module")
 def model(chain_store) -> BertForPreTraining:
     settings = small_config(chain_store.folder, chain_store.folder).model
     model = BertForPreTraining(settings.bert_config(chain_store.tokenizer.vocabulary_size, 0))
-    initialise(model, "neighbour", seed=0, token_counts=chain_store.token_counts)
+    initialise(model, "neighbour", 0, counts_for("neighbour", chain_store))
     return model
 
 

@@ -27,9 +27,9 @@ def test_a_network_past_the_plateau_is_good_and_the_step_is_named(tmp_path):
 def test_a_network_on_the_plateau_gets_the_remedy_that_fits_its_run(tmp_path):
     finding = examine(tmp_path, [10.4, 6.9, 6.1])
     assert finding.level is Level.WARNING
-    assert "--initialisation neighbour" in finding.remedy
+    assert "--initialisation cooccurrence" in finding.remedy
     other = examine(tmp_path, [7.1, 6.9, 6.1], model={"initialisation": "neighbour"})
-    assert "--initialisation neighbour" not in other.remedy
+    assert "--initialisation cooccurrence" not in other.remedy
 
 
 def test_early_in_the_training_the_plateau_is_only_noted(tmp_path):

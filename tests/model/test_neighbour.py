@@ -10,6 +10,7 @@ from bertsmith.model.bert import Bert, BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.neighbour import PEAK_LOGIT, head_offset
+from bertsmith.text.pair_counts import TextCounts
 
 VOCABULARY = 3000
 
@@ -125,15 +126,15 @@ def test_positions_are_as_large_as_tokens_and_alike_only_at_equal_distance():
 
 def test_the_output_bias_is_the_log_of_the_frequencies():
     model = BertForPreTraining(BertConfig.of_size("tiny", vocab_size=4))
-    initialise(model, "neighbour", seed=0, token_counts=np.array([0, 1, 6, 89]))
+    initialise(model, "neighbour", seed=0, counts=TextCounts(np.array([0, 1, 6, 89]), ()))
     torch.testing.assert_close(model.masked_lm.bias.exp(), torch.tensor([0.01, 0.02, 0.07, 0.90]))
 
 
 def test_what_the_scheme_cannot_do_is_said():
     model = BertForPreTraining(BertConfig.of_size("tiny", vocab_size=4))
-    with pytest.raises(ConfigurationError, match="needs the token counts"):
+    with pytest.raises(ConfigurationError, match="needs the counts of the text"):
         initialise(model, "neighbour", seed=0)
     with pytest.raises(MismatchedArtefact, match="counts are of 3 pieces, and the model has 4"):
-        initialise(model, "neighbour", seed=0, token_counts=np.ones(3, dtype=np.int64))
+        initialise(model, "neighbour", seed=0, counts=TextCounts(np.ones(3, dtype=np.int64), ()))
     with pytest.raises(ConfigurationError, match="heads of an even size; 30 / 2 = 15"):
         neighbour_encoder(1, 30, 2)

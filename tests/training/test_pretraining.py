@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import make_store, small_config, write_minimal_pairs
+from small_runs import make_chain_store, make_store, small_config, write_minimal_pairs
 
 from bertsmith.core.artefact import read_manifest
 from bertsmith.core.errors import (
@@ -292,3 +292,27 @@ def test_a_run_of_another_version_is_refused_by_its_name_and_the_setting(finishe
     (run / "run.json").write_text(json.dumps(content))
     with pytest.raises(MismatchedArtefact, match=r"run\.json was written by another version .* 'data.long_share'"):
         resume_pretraining(run, {})
+
+
+def test_a_run_may_begin_with_what_the_text_counts_and_the_clock_runs_meanwhile(tmp_path):
+    store = make_chain_store(tmp_path / "store")
+    first_losses = {}
+    for scheme in ("normal", "cooccurrence"):
+        model = {"hidden_size": 64, "initialisation": scheme}
+        pretrain(small_config(store, tmp_path / scheme, model=model, training={"steps": 2}))
+        records = read_metrics(tmp_path / scheme)
+        first_losses[scheme] = next(record["held_out"]["mlm_loss"] for record in records if "held_out" in record)
+        first_step = next(record["train"] for record in records if "train" in record)
+        assert first_step["elapsed_seconds"] > first_step["seconds"]
+    assert first_losses["cooccurrence"] < 0.7 * first_losses["normal"]
+
+
+def test_a_run_that_began_with_counts_goes_on_bit_for_bit(store, tmp_path):
+    model = {"hidden_size": 64, "num_attention_heads": 4, "initialisation": "cooccurrence"}
+    config = small_config(store, tmp_path / "whole", model=model)
+    pretrain(config)
+    for step in (0, 6):
+        run = cut_after(tmp_path / "whole", step, tmp_path / f"cut-{step}")
+        resume_pretraining(run, {})
+        assert weights_of(run / "model") == weights_of(tmp_path / "whole" / "model")
+        assert trace(run) == trace(tmp_path / "whole")

@@ -3,39 +3,49 @@
 from collections.abc import Collection
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertModel
+from bertsmith.model.cooccurrence import initialise_cooccurrence
 from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
 from bertsmith.model.weight_names import PREFIX
+from bertsmith.text.pair_counts import TextCounts
 
-InitialisationScheme = Literal["normal", "neighbour"]
+InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
 
 
 def initialise(
     model: BertModel,
     scheme: InitialisationScheme,
     seed: int,
-    token_counts: NDArray[np.integer] | None = None,
+    counts: TextCounts | None = None,
 ) -> None:
-    """Give every weight its initial value, a function of the scheme, the seed and the weight's name.
+    """Give every weight its initial value, a function of the scheme, the seed, the counts and the weight's name.
 
-    "normal"      the released code's: N(0, 0.02) cut off at two standard deviations; biases 0, LayerNorm 1 and 0
-                  (transformers does not cut it off)
-    "neighbour"   the same, and then what `neighbour` describes
-    token_counts  [V]  how often each piece occurs in the text; "neighbour" needs it for a masked-LM head
+    "normal"        the released code's: N(0, 0.02) cut off at two standard deviations; biases 0, LayerNorm 1 and 0
+                    (transformers does not cut it off)
+    "neighbour"     the same, and then what `neighbour` describes
+    "cooccurrence"  the same, and then what `cooccurrence` describes; of a model with a masked-LM head
+    counts          of the text: pieces for "neighbour" with a masked-LM head, and pairs for "cooccurrence"
     """
     initialise_normal(model, seed)
-    if scheme == "neighbour":
+    if scheme == "normal":
+        return
+    has_head = isinstance(model, BertForPreTraining | BertForMaskedLM)
+    if counts is None and (has_head or scheme == "cooccurrence"):
+        raise ConfigurationError(f"The {scheme} initialisation of a masked-LM head needs the counts of the text.")
+    if scheme == "cooccurrence":
+        if not isinstance(model, BertForPreTraining | BertForMaskedLM):
+            raise ConfigurationError("The co-occurrence initialisation is one of models with a masked-LM head.")
+        assert counts is not None
+        initialise_cooccurrence(model, seed, counts)
+    else:
         initialise_neighbour_encoder(model if isinstance(model, Bert) else model.bert, seed)
         if isinstance(model, BertForPreTraining | BertForMaskedLM):
-            if token_counts is None:
-                raise ConfigurationError("The neighbour initialisation of a masked-LM head needs the token counts.")
-            initialise_output_bias(model.masked_lm, token_counts)
+            assert counts is not None
+            initialise_output_bias(model.masked_lm, counts.tokens)
 
 
 @torch.no_grad()

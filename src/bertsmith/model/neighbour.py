@@ -68,8 +68,10 @@ def initialise_neighbour_encoder(
         )
     embeddings = bert.embeddings
     token_size = embeddings.tokens.weight.float().square().mean().sqrt().item()
-    frequencies = torch.stack([_frequencies(head_size // 2, seed, head) for head in range(num_heads)])  # [A, D / 2]
-    embeddings.positions.weight.copy_(token_size * _position_table(config.max_position_embeddings, frequencies))
+    frequencies = torch.stack(
+        [place_frequencies(head_size // 2, seed, head) for head in range(num_heads)]
+    )  # [A, D / 2]
+    embeddings.positions.weight.copy_(token_size * place_table(config.max_position_embeddings, frequencies))
     embeddings.segments.weight.mul_(_SEGMENT_SHARE)
     scale = math.sqrt(2.0 * peak_logit / math.sqrt(head_size))
     for index, layer in enumerate(bert.encoder.layers):
@@ -83,7 +85,7 @@ def initialise_neighbour_encoder(
             if offset is not None:
                 pairs = slice(head * head_size, (head + 1) * head_size)
                 query[pairs] = 0.0
-                query[pairs, pairs] = scale * _rotation(frequencies[head] * offset)
+                query[pairs, pairs] = scale * place_rotation(frequencies[head] * offset)
                 key[pairs] = scale * torch.eye(config.hidden_size)[pairs]
 
 
@@ -102,19 +104,19 @@ def initialise_output_bias(head: MaskedLanguageModelHead, token_counts: NDArray[
     head.bias.copy_((counts / counts.sum()).log())
 
 
-def _frequencies(count: int, seed: int, head: int) -> Tensor:
+def place_frequencies(count: int, seed: int, head: int) -> Tensor:
     """One frequency drawn from each of `count` equal parts of (0, pi), ascending."""
     places = torch.arange(count) + torch.rand(count, generator=_generator(seed, "frequencies", head))
     return places * (math.pi / count)
 
 
-def _position_table(num_positions: int, frequencies: Tensor) -> Tensor:
+def place_table(num_positions: int, frequencies: Tensor) -> Tensor:
     """Pairs (sin, cos) of all positions with mean square 1: frequencies [A, D / 2] to [P, H]."""
     angles = torch.arange(num_positions)[:, None] * frequencies.flatten()  # [P, H / 2]
     return math.sqrt(2.0) * torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
 
 
-def _rotation(angles: Tensor) -> Tensor:
+def place_rotation(angles: Tensor) -> Tensor:
     """The matrix that turns each pair (sin x, cos x) into (sin(x + angle), cos(x + angle)): [D / 2] to [D, D]."""
     sines, cosines = angles.sin(), angles.cos()
     matrix = torch.zeros(2 * len(angles), 2 * len(angles))

@@ -1,5 +1,6 @@
 """Where a run starts or goes on: new weights, a model folder, or a checkpoint."""
 
+import time
 from pathlib import Path
 
 import torch
@@ -8,7 +9,9 @@ from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import load_model, resolve_model_folder
-from bertsmith.model.initialisation import initialise
+from bertsmith.model.cooccurrence import DISTANCES
+from bertsmith.model.initialisation import InitialisationScheme, initialise
+from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState, load_state
@@ -20,7 +23,11 @@ from bertsmith.training.run import Run
 def load_starting_point(
     run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device
 ) -> tuple[BertForPreTraining, Optimiser, TrainingState]:
-    """The network, its optimiser and the position: of a checkpoint, of --init, or new."""
+    """The network, its optimiser and the position: of a checkpoint, of --init, or new.
+
+    The clock of a new run begins before its weights are made: what is counted in the text for them is part of the cost.
+    """
+    started = time.monotonic()
     config, tokenizer = run.config, store.tokenizer
     if checkpoint is not None:
         model = load_model(BertForPreTraining, checkpoint, seed=config.seed)
@@ -29,11 +36,19 @@ def load_starting_point(
         model = load_model(BertForPreTraining, config.init, seed=config.seed)
     else:
         model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
-        initialise(model, config.model.initialisation, seed=config.seed, token_counts=store.token_counts)
+        initialise(model, config.model.initialisation, config.seed, counts_for(config.model.initialisation, store))
     optimiser = Optimiser(model.to(device), config.training, getattr(torch, run.precision))
     if checkpoint is not None:
         return model, optimiser, load_state(checkpoint, optimiser)
-    return model, optimiser, TrainingState(Position(Cursor()), tokens_seen=0)
+    start = Position(Cursor(), elapsed_seconds=time.monotonic() - started)
+    return model, optimiser, TrainingState(start, tokens_seen=0)
+
+
+def counts_for(scheme: InitialisationScheme, store: TokenStore) -> TextCounts | None:
+    """What a scheme of initial values has to know of the text; counting pairs takes some seconds."""
+    if scheme == "normal":
+        return None
+    return count_text(store, DISTANCES if scheme == "cooccurrence" else 0)
 
 
 def require_same_vocabulary(model_folder: Path, store: TokenStore) -> None:
