@@ -38,8 +38,8 @@ FLAGS = {
         task_data.regression task_data.dev_share task_data.on_error columns.text columns.text_pair columns.label
         training.optimiser training.learning_rate training.warmup_share training.weight_decay training.beta1
         training.beta2 training.epsilon training.bias_correction training.gradient_clip training.epochs
-        training.batch_size training.max_seq_length runtime.precision runtime.device runtime.threads
-        runtime.micro_batch_size
+        training.batch_size training.dropout training.max_seq_length runtime.precision runtime.device
+        runtime.threads runtime.micro_batch_size
     """,
     "evaluate": """
         model data minimal_pairs part task on_error max_seq_length max_sequences columns.text

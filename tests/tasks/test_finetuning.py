@@ -50,6 +50,14 @@ def test_a_tiny_network_learns_a_separable_task(fine_tuned):
     assert result.seeds[0].epochs[-1].train_loss < result.seeds[0].epochs[0].train_loss
 
 
+@pytest.mark.parametrize("initialisation", ["pretrained", "random"])
+def test_the_rate_of_dropout_is_the_tasks_and_not_that_of_pre_training(pretrained, reviews, tmp_path, initialisation):
+    changes = {"initialisation": initialisation, "training": {"epochs": 1, "dropout": 0.3}}
+    finetune(configuration(pretrained, tmp_path / "reviews", reviews, changes))
+    config = json.loads((tmp_path / "reviews" / "model" / "config.json").read_text())
+    assert (config["hidden_dropout_prob"], config["attention_probs_dropout_prob"]) == (0.3, 0.3)
+
+
 def test_every_seed_and_epoch_is_on_file_and_the_best_seed_is_in_model(fine_tuned):
     out, result = fine_tuned
     verify_artefact(out, "finetuning")

@@ -56,6 +56,9 @@ class FinetuneTrainingSettings(OptimiserSettings):
     )
     epochs: int = Field(3, ge=1, description="times that every training example is seen")
     batch_size: int = Field(32, ge=1, description="examples per optimiser step")
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="dropout everywhere in the network, whatever it was pre-trained with"
+    )
     max_seq_length: int = Field(
         128, ge=4, description="longest input in tokens, [CLS] and [SEP] included; the rest is cut"
     )
@@ -170,10 +173,11 @@ def _seed_settings(config: FinetuneConfig, task: SentenceTask) -> SeedSettings:
 
 def _new_model(config: FinetuneConfig, source: Path, task: SentenceTask, seed: int) -> BertForSequenceClassification:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
-    labels = classifier_labels(task)
+    labels, rate = classifier_labels(task), config.training.dropout
+    rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
     if config.initialisation == "pretrained":
-        return load_model(BertForSequenceClassification, source, seed=seed, labels=labels)
-    model = BertForSequenceClassification(load_config(source), labels)
+        return load_model(BertForSequenceClassification, source, seed=seed, labels=labels, **rates)
+    model = BertForSequenceClassification(load_config(source).model_copy(update=rates), labels)
     initialise(model, "normal" if config.initialisation == "random" else "neighbour", seed=seed)
     return model
 
