@@ -127,6 +127,11 @@ TASKS = """
 name = "untrained"
 untrained = true
 
+[[variants]]
+name = "counts-only"
+settings.model.initialisation = "cooccurrence"
+untrained = true
+
 [[tasks]]
 task = "sst-2"
 folder = "films"
@@ -145,17 +150,18 @@ def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network
         (films / f"{part}.tsv").write_text("\n".join(["sentence\tlabel", *rows * 3]) + "\n")
     study = tmp_path / "tasks.toml"
     study.write_text(STUDY.format(steps=2).replace("seeds = [0, 1]", "seeds = [0]") + TASKS)
-    config = settings(tmp_path, store).model_copy(update={"study": str(study), "only": ("neighbour", "untrained")})
+    names = ("neighbour", "untrained", "counts-only")
+    config = settings(tmp_path, store).model_copy(update={"study": str(study), "only": names})
     with pytest.raises(ConfigurationError, match="give --task-data, the folder that holds films"):
         compare(config)
     config = config.model_copy(update={"task_data": tmp_path / "data"})
     result = compare(config)
-    for name in ("neighbour", "untrained"):
+    for name in names:
         (cell,) = result.cells[name]
         assert list(cell.tasks) == ["sst-2"]
         assert len(cell.tasks["sst-2"].scores["accuracy"]) == 2
         assert read_cell(config.out / f"{name}-seed0.json") == cell
-    assert result.cells["untrained"][0].curve == ()
+    assert result.cells["untrained"][0].curve == result.cells["counts-only"][0].curve == ()
     assert not list((config.out / "runs").iterdir())
     shown = Console(width=200, record=True, file=io.StringIO())
     shown.print(result)
@@ -227,5 +233,5 @@ def test_the_studies_that_come_along_are_complete_settings(name, tmp_path):
 
 
 def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
-    with pytest.raises(ConfigurationError, match=r"There is no study 'nothing'\. There are: neighbour-parts"):
+    with pytest.raises(ConfigurationError, match=r"There is no study 'nothing'\. There are: cooccurrence-parts, lunch"):
         load_study("nothing")

@@ -5,14 +5,17 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.initialisation import initialise
 from bertsmith.study.starting_weights import StartName, starting_weights
+from bertsmith.text.pair_counts import TextCounts
 
 CONFIG = BertConfig.of_size("tiny", vocab_size=300).model_copy(update={"num_attention_heads": 4})
-COUNTS = np.arange(300)
+_PAIRS = np.random.default_rng(0).poisson(3.0, size=(2, 300, 300))
+COUNTS = TextCounts(np.arange(300), [sparse.csr_array(pairs.astype(np.float64)) for pairs in _PAIRS])
 
 
 def weights(name: StartName, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -32,6 +35,7 @@ def differing(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> 
 
 
 QKV = "bert.encoder.layers.0.attention.qkv.weight"
+OUTPUT = "bert.encoder.layers.0.attention.output.weight"
 VALUES = {f"bert.encoder.layers.{layer}.attention.{part}.weight" for layer in (0, 1) for part in ("qkv", "output")}
 
 
@@ -53,6 +57,21 @@ VALUES = {f"bert.encoder.layers.{layer}.attention.{part}.weight" for layer in (0
 )
 def test_a_variant_of_the_neighbour_initialisation_differs_only_in_its_part(name, parts):
     assert differing(weights(name), scheme("neighbour")) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("cooccurrence-without-vectors", {"bert.embeddings.tokens.weight"}),
+        ("cooccurrence-without-links", VALUES - {QKV, OUTPUT}),
+        ("cooccurrence-without-match", {QKV, OUTPUT}),
+        ("cooccurrence-without-transform", {"masked_lm.transform.weight"}),
+        ("cooccurrence-without-output-bias", {"masked_lm.bias"}),
+    ],
+)
+def test_a_variant_of_the_cooccurrence_initialisation_has_the_papers_values_in_its_part_only(name, parts):
+    assert differing(weights(name), scheme("cooccurrence")) == parts
+    assert all(torch.equal(weights(name)[part], scheme("normal")[part]) for part in parts)
 
 
 def test_what_is_left_out_is_as_the_paper_has_it():

@@ -19,6 +19,7 @@ import torch
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.cooccurrence import DISTANCES
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.study.other_graphs import GraphName
@@ -26,12 +27,14 @@ from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
 from bertsmith.study.trials import TaskOutcome, TaskTrial, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
+from bertsmith.text.pair_counts import count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import read_metrics, with_minutes
 from bertsmith.training.pretraining import pretrain, resume_pretraining
 from bertsmith.training.run import RUN_FILE, fingerprints, read_run
+from bertsmith.training.starting_point import counts_for
 
 RUNS = "runs"
 
@@ -110,10 +113,12 @@ def run_cell(
         else:
             outcome = _pretrain_or_go_on(config, variant.start)
             model = config.out / "model"
+        is_ordinary = config.model.initialisation == "normal"
         tasks = run_trials(
             trials,
             model=model,
-            initialisation="random" if variant.untrained else "pretrained",
+            # ordinary weights are drawn anew for each seed; others are those of the folder
+            initialisation="random" if variant.untrained and is_ordinary else "pretrained",
             task_data=task_data or Path(),
             out=_tasks_folder(config),
             runtime=MachineSettings(**config.runtime.model_dump(include=set(MachineSettings.model_fields))),
@@ -190,18 +195,24 @@ def _start_folder(config: PretrainConfig) -> Path:
 
 
 def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
-    """A model folder with initial weights that no recipe has, or with the released code's."""
+    """A model folder with initial weights that no recipe has, or with those of the cell's settings."""
     folder = _start_folder(config)
     if not folder.exists():
         store = TokenStore.open(config.store)
         tokenizer = store.tokenizer
         model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
         if name is None:
-            initialise(model, "normal", config.seed)
+            scheme = config.model.initialisation
+            initialise(model, scheme, config.seed, counts_for(scheme, store))
         else:
-            starting_weights(model, name, config.seed, store.token_counts)
+            starting_weights(model, name, config.seed, count_text(store, DISTANCES))
         with stage_artefact(folder, kind="model", command="compare", configuration={"start": name}) as staging:
-            save_model(model, staging.folder, tokenizer, model_card=f"Initial weights: {name or 'normal'}.\n")
+            save_model(
+                model,
+                staging.folder,
+                tokenizer,
+                model_card=f"Initial weights: {name or config.model.initialisation}.\n",
+            )
     return folder
 
 

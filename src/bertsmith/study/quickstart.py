@@ -48,7 +48,7 @@ RESULTS = "results.json"  # the same findings for machines
 NEXT_COMMANDS = """\
 bertsmith vocab    my-text/*.txt --out vocabulary
 bertsmith prepare  my-text/*.txt --vocab vocabulary --out store
-bertsmith pretrain store --recipe mini --initialisation neighbour --hours 1 --out run
+bertsmith pretrain store --recipe lunch --out run
 bertsmith fill     run "What belongs [MASK]?"
 bertsmith finetune run --train labelled.csv --text text --label label --out classifier
 bertsmith predict  classifier new.txt"""

@@ -1,4 +1,4 @@
-"""Initial values that only studies use: the neighbour initialisation with a part left out, and its rivals.
+"""Initial values that only studies use: those that recipes have with a part left out, and their rivals.
 
 The graph is BERT's in all of them. A study puts them into a model folder and starts a run from it.
 """
@@ -7,16 +7,15 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.encoder import EncoderLayer
-from bertsmith.model.initialisation import initialise
+from bertsmith.model.initialisation import InitialisationScheme, initialise
 from bertsmith.model.neighbour import PEAK_LOGIT, head_offset, initialise_neighbour_encoder, initialise_output_bias
+from bertsmith.text.pair_counts import TextCounts
 
 StartName = Literal[
     "normal-with-output-bias",
@@ -31,6 +30,11 @@ StartName = Literal[
     "neighbour-next-words-only",
     "neighbour-far-words-only",
     "neighbour-two-layers",
+    "cooccurrence-without-vectors",
+    "cooccurrence-without-links",
+    "cooccurrence-without-match",
+    "cooccurrence-without-transform",
+    "cooccurrence-without-output-bias",
     "sinusoidal-positions",
     "mimetic",
 ]
@@ -40,21 +44,24 @@ _MIMETIC_VALUE_OUTPUT = (0.4, -0.4)
 
 
 @torch.no_grad()
-def starting_weights(model: BertForPreTraining, name: StartName, seed: int, token_counts: NDArray[np.int64]) -> None:
-    """Give every weight of a network its initial value."""
-    _STARTS[name](model, seed, token_counts)
+def starting_weights(model: BertForPreTraining, name: StartName, seed: int, counts: TextCounts) -> None:
+    """Give every weight of a network its initial value.
+
+    counts  of the text; pairs up to `DISTANCES` apart for the names that begin with "cooccurrence"
+    """
+    _STARTS[name](model, seed, counts)
 
 
-def _normal_with_output_bias(model: BertForPreTraining, seed: int, token_counts: NDArray[np.int64]) -> None:
+def _normal_with_output_bias(model: BertForPreTraining, seed: int, counts: TextCounts) -> None:
     initialise(model, "normal", seed)
-    initialise_output_bias(model.masked_lm, token_counts)
+    initialise_output_bias(model.masked_lm, counts.tokens)
 
 
-def _neighbour_without(*parts: Callable[[BertForPreTraining], list[Tensor]]) -> "_Start":
-    """The neighbour initialisation, but some of its tensors as the paper's."""
+def _without(scheme: InitialisationScheme, *parts: Callable[[BertForPreTraining], list[Tensor]]) -> "_Start":
+    """The initialisation of a recipe, but some of its tensors as the paper's."""
 
-    def start(model: BertForPreTraining, seed: int, token_counts: NDArray[np.int64]) -> None:
-        initialise(model, "neighbour", seed, token_counts)
+    def start(model: BertForPreTraining, seed: int, counts: TextCounts) -> None:
+        initialise(model, scheme, seed, counts)
         ordinary = BertForPreTraining(model.config)
         initialise(ordinary, "normal", seed)
         for part in parts:
@@ -67,15 +74,15 @@ def _neighbour_without(*parts: Callable[[BertForPreTraining], list[Tensor]]) -> 
 def _neighbour_encoder(changes: Callable[[int], dict[str, Any]]) -> "_Start":
     """The neighbour initialisation with other parameters, a function of the number of heads."""
 
-    def start(model: BertForPreTraining, seed: int, token_counts: NDArray[np.int64]) -> None:
+    def start(model: BertForPreTraining, seed: int, counts: TextCounts) -> None:
         initialise(model, "normal", seed)
         initialise_neighbour_encoder(model.bert, seed, **changes(model.config.num_attention_heads))
-        initialise_output_bias(model.masked_lm, token_counts)
+        initialise_output_bias(model.masked_lm, counts.tokens)
 
     return start
 
 
-def _sinusoidal_positions(model: BertForPreTraining, seed: int, token_counts: NDArray[np.int64]) -> None:
+def _sinusoidal_positions(model: BertForPreTraining, seed: int, counts: TextCounts) -> None:
     """The Transformer's position table (Vaswani et al. 2017, 3.5), as large as the tokens; the rest is ordinary."""
     initialise(model, "normal", seed)
     embeddings = model.bert.embeddings
@@ -86,12 +93,12 @@ def _sinusoidal_positions(model: BertForPreTraining, seed: int, token_counts: ND
     embeddings.positions.weight.copy_(embeddings.tokens.weight.square().mean().sqrt() * table)
 
 
-def _mimetic(model: BertForPreTraining, seed: int, token_counts: NDArray[np.int64]) -> None:
+def _mimetic(model: BertForPreTraining, seed: int, counts: TextCounts) -> None:
     """Mimetic initialisation (Trockman and Kolter 2023), with sinusoidal positions.
 
     In every layer the product of queries and keys is near the identity, that of values and outputs near its negative.
     """
-    _sinusoidal_positions(model, seed, token_counts)
+    _sinusoidal_positions(model, seed, counts)
     head_size = model.config.head_size
     for index, layer in enumerate(model.bert.encoder.layers):
         assert isinstance(layer, EncoderLayer)
@@ -118,6 +125,22 @@ def _layers(model: BertForPreTraining) -> list[EncoderLayer]:
     return [layer for layer in model.bert.encoder.layers if isinstance(layer, EncoderLayer)]
 
 
+def _tokens(model: BertForPreTraining) -> list[Tensor]:
+    return [model.bert.embeddings.tokens.weight]
+
+
+def _transform(model: BertForPreTraining) -> list[Tensor]:
+    return [model.masked_lm.transform.weight]
+
+
+def _attention_of_layer(index: int) -> Callable[[BertForPreTraining], list[Tensor]]:
+    def part(model: BertForPreTraining) -> list[Tensor]:
+        attention = _layers(model)[index].attention
+        return [attention.qkv.weight, attention.output.weight]
+
+    return part
+
+
 def _positions(model: BertForPreTraining) -> list[Tensor]:
     return [model.bert.embeddings.positions.weight]
 
@@ -142,15 +165,15 @@ def _output_bias(model: BertForPreTraining) -> list[Tensor]:
     return [model.masked_lm.bias]
 
 
-_Start = Callable[[BertForPreTraining, int, NDArray[np.int64]], None]
+_Start = Callable[[BertForPreTraining, int, TextCounts], None]
 
 _STARTS: Mapping[StartName, _Start] = {
     "normal-with-output-bias": _normal_with_output_bias,
-    "neighbour-without-positions": _neighbour_without(_positions),
-    "neighbour-without-queries": _neighbour_without(_queries_and_keys),
-    "neighbour-without-values": _neighbour_without(_values_and_outputs),
-    "neighbour-without-output-bias": _neighbour_without(_output_bias),
-    "neighbour-with-full-segments": _neighbour_without(_segments),
+    "neighbour-without-positions": _without("neighbour", _positions),
+    "neighbour-without-queries": _without("neighbour", _queries_and_keys),
+    "neighbour-without-values": _without("neighbour", _values_and_outputs),
+    "neighbour-without-output-bias": _without("neighbour", _output_bias),
+    "neighbour-with-full-segments": _without("neighbour", _segments),
     "neighbour-weak": _neighbour_encoder(lambda heads: {"peak_logit": PEAK_LOGIT / 2}),
     "neighbour-sharp": _neighbour_encoder(lambda heads: {"peak_logit": PEAK_LOGIT * 2}),
     "neighbour-half-of-the-heads": _neighbour_encoder(
@@ -159,6 +182,11 @@ _STARTS: Mapping[StartName, _Start] = {
     "neighbour-next-words-only": _neighbour_encoder(lambda heads: {"offsets": [-1, 1] * (heads // 2)}),
     "neighbour-far-words-only": _neighbour_encoder(lambda heads: {"offsets": [-7, 7] * (heads // 2)}),
     "neighbour-two-layers": _neighbour_encoder(lambda heads: {"num_layers": 2}),
+    "cooccurrence-without-vectors": _without("cooccurrence", _tokens),
+    "cooccurrence-without-links": _without("cooccurrence", _attention_of_layer(1)),
+    "cooccurrence-without-match": _without("cooccurrence", _attention_of_layer(0)),
+    "cooccurrence-without-transform": _without("cooccurrence", _transform),
+    "cooccurrence-without-output-bias": _without("cooccurrence", _output_bias),
     "sinusoidal-positions": _sinusoidal_positions,
     "mimetic": _mimetic,
 }

@@ -40,7 +40,7 @@ class Variant(Settings):
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` over those of the study")
     start: StartName | None = Field(None, description="initial weights that no recipe has, by name")
     graph: GraphName | None = Field(None, description="a network that is not BERT, as a yardstick, by name")
-    untrained: bool = Field(False, description="no pre-training: random weights, to be fine-tuned on the tasks")
+    untrained: bool = Field(False, description="no pre-training: initial weights, to be fine-tuned on the tasks")
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
