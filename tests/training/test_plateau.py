@@ -46,7 +46,7 @@ def test_held_out_losses_stand_at_the_time_of_the_training_before_them():
 @pytest.mark.parametrize(
     ("changes", "remedy"),
     [
-        ({}, "--initialisation neighbour"),
+        ({}, "--initialisation cooccurrence"),
         ({"model": {"initialisation": "neighbour"}, "training": {"bias_correction": False}}, "--bias-correction"),
         ({"model": {"initialisation": "neighbour"}, "data": {"batch_size": 256}}, "--batch-size 32"),
         ({"model": {"initialisation": "neighbour"}}, "Train longer"),
@@ -56,7 +56,7 @@ def test_held_out_losses_stand_at_the_time_of_the_training_before_them():
 def test_the_remedy_fits_the_run(tmp_path, changes, remedy):
     said = advice(small_config(tmp_path, tmp_path, **changes))
     assert remedy in said
-    others = {"--initialisation neighbour", "--bias-correction", "--batch-size 32", "Train longer"} - {remedy}
+    others = {"--initialisation cooccurrence", "--bias-correction", "--batch-size 32", "Train longer"} - {remedy}
     assert not [other for other in others if other in said]
 
 
@@ -81,7 +81,7 @@ def test_each_thing_is_said_once_also_by_a_resumed_run(tmp_path, config, capfd):
     assert watch(tmp_path, config, [(1.0, 3.7)]) == [(40, 0), (80, 1)]
     lines = [line for line in capfd.readouterr().err.splitlines() if "plateau" in line]
     assert [line.partition(":")[0] for line in lines] == ["still on the plateau", "left the plateau"]
-    assert "--initialisation neighbour" in lines[0]
+    assert "--initialisation cooccurrence" in lines[0]
 
 
 def test_nothing_is_late_before_a_third_of_the_training(tmp_path, config):

@@ -49,10 +49,9 @@ def count_pairs(table: TokenTable, distance: int, vocabulary_size: int, max_toke
             waiting.append(keys)
             size += len(keys)
             if size >= _CHUNK:
-                total = total + _tally(waiting, vocabulary_size)
+                total = _add(total, _tally(waiting, vocabulary_size))
                 waiting, size = [], 0
-    total = total + _tally(waiting, vocabulary_size)
-    return total
+    return _add(total, _tally(waiting, vocabulary_size))
 
 
 def _pairs_of(block: TokenBlock, distance: int, vocabulary_size: int) -> Iterator[NDArray[np.int64]]:
@@ -63,6 +62,11 @@ def _pairs_of(block: TokenBlock, distance: int, vocabulary_size: int) -> Iterato
         document = np.searchsorted(document_ends, np.arange(start, start + len(ids)), side="right")
         is_together = document[:-distance] == document[distance:]
         yield (ids[:-distance] * vocabulary_size + ids[distance:])[is_together]
+
+
+def _add(total: sparse.csr_array, more: sparse.csr_array) -> sparse.csr_array:
+    result: sparse.csr_array = total + more
+    return result
 
 
 def _tally(keys: Sequence[NDArray[np.int64]], vocabulary_size: int) -> sparse.csr_array:

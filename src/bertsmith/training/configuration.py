@@ -2,7 +2,7 @@
 
 import importlib.resources
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,12 +12,14 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
+from bertsmith.model.initialisation import InitialisationScheme
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.minimal_pairs import MinimalPairsName
 from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.schedule import Duration
 
 DEFAULT_RECIPE = "paper-base"
+PLANNED = "planned"  # stands for a recipe where there is none: `pretrain` decides what is left open (`planning`)
 
 SizeName = Literal["tiny", "mini", "small", "medium", "base", "large"]
 
@@ -45,8 +47,10 @@ class ModelSettings(Settings):
     max_positions: int = Field(512, ge=8, description="longest sequence that the network can read, in tokens")
     hidden_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings and of each layer's outputs")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of attention probabilities")
-    initialisation: Literal["normal", "neighbour"] = Field(
-        "normal", description="initial weights: normal = the paper's; neighbour = the small-budget remedy"
+    initialisation: InitialisationScheme = Field(
+        "normal",
+        description="initial weights: normal = the paper's; neighbour = heads that look at neighbours; "
+        "cooccurrence = what pairs of words in the text say, counted first",
     )
 
     def bert_config(self, vocabulary_size: int, pad_id: int) -> BertConfig:
@@ -108,7 +112,9 @@ class PretrainConfig(Settings):
     store: Path = Field(description="token store made by `prepare`")
     out: Path = Field(description="new run folder: checkpoints, metrics, and the model when done")
     recipe: str | None = Field(
-        None, description=f"named settings to start from: {', '.join(recipe_names())}; default {DEFAULT_RECIPE}"
+        None,
+        description=f"named settings to start from: {', '.join(recipe_names())}; default: {PLANNED} by --hours, or "
+        f"{DEFAULT_RECIPE} without",
     )
     init: Path | None = Field(None, description="model folder to start from, instead of initial weights")
     seed: int = Field(0, ge=0, description="seed of everything random")
@@ -128,10 +134,20 @@ class PretrainConfig(Settings):
 
     @classmethod
     def from_layers(cls, *layers: Mapping[str, Any]) -> Self:
-        """A recipe with layers of settings on top (a configuration file, then flags); the last word counts."""
+        """A recipe with layers of settings on top (a configuration file, then flags); the last word counts.
+
+        Without a recipe, hours are planned for: what no layer sets is then decided when the run starts.
+        """
         names = [layer["recipe"] for layer in layers if layer.get("recipe") is not None]
-        recipe = names[-1] if names else DEFAULT_RECIPE
-        return build_settings(cls, *_with_one_length([load_recipe(recipe), *layers, {"recipe": recipe}]))
+        recipe = names[-1] if names else PLANNED if _is_given_in_hours(layers) else DEFAULT_RECIPE
+        lowest = {} if recipe == PLANNED else load_recipe(recipe)
+        return build_settings(cls, *_with_one_length([lowest, *layers, {"recipe": recipe}]))
+
+
+def _is_given_in_hours(layers: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the uppermost layer that says how long to train says it in hours."""
+    lengths = [layer["training"] for layer in layers if {"steps", "hours"} & set(layer.get("training", {}))]
+    return bool(lengths) and lengths[-1].get("hours") is not None
 
 
 def _with_one_length(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -61,7 +61,7 @@ def advice(config: PretrainConfig) -> str:
     if config.init is None and config.model.initialisation == "normal":
         reasons.append(
             "Normal initial values make every head average over all positions, and finding the neighbours takes "
-            "millions of tokens: start a run with --initialisation neighbour."
+            "millions of tokens: start a run with --initialisation cooccurrence."
         )
     if not training.bias_correction and _warms_up_within(config, steps=2.0 / (1.0 - training.beta2)):
         reasons.append(

@@ -24,7 +24,7 @@ from bertsmith.training.checkpoint import (
     newest_intact_checkpoint,
     save_checkpoint,
 )
-from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
 from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Step
@@ -34,6 +34,7 @@ from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
+from bertsmith.training.planning import planned
 from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
@@ -66,8 +67,13 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     """Pre-train an encoder on a token store; writes a run folder with the model in it."""
     store = TokenStore.open(config.store)
     store.verify()
-    if config.dry_run:
-        return _rehearse(config, store)
+    if config.recipe == PLANNED:
+        config = planned(config, store)
+    return _rehearse(config, store) if config.dry_run else _start(config, store)
+
+
+def _start(config: PretrainConfig, store: TokenStore) -> PretrainResult:
+    """Make the run folder and train, with settings that are complete."""
     evaluation = RunEvaluation.prepare(config, store)
     device = config.runtime.take_device()
     precision = choose_precision(config.runtime.precision, device)
@@ -205,7 +211,7 @@ def _rehearse(config: PretrainConfig, store: TokenStore) -> PretrainResult:
         training = config.training.model_copy(update={"steps": _REHEARSAL_STEPS, "hours": None})
         runtime = config.runtime.model_copy(update={"evaluation_sequences": EVALUATION_BATCH, "checkpoint_steps": 1})
         short = {"training": training, "runtime": runtime, "out": Path(folder) / "run", "dry_run": False}
-        result = pretrain(config.model_copy(update=short))
+        result = _start(config.model_copy(update=short), store)
         console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
         return replace(result, model=config.out / "model")
 

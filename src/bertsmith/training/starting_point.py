@@ -8,8 +8,8 @@ import torch
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.model.cooccurrence import DISTANCES
+from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.model.initialisation import InitialisationScheme, initialise
 from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
