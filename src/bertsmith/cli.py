@@ -71,7 +71,8 @@ COMMANDS: Mapping[str, Command] = {
         "bertsmith.training.pretraining:pretrain",
         "Pre-train an encoder on a token store.",
         (
-            "bertsmith pretrain store --out run --recipe mini --hours 1 --initialisation neighbour",
+            "bertsmith pretrain store --out run --hours 2",
+            "bertsmith pretrain store --out run --recipe lunch",
             "bertsmith pretrain store --out run --recipe paper-base --dry-run",
             "bertsmith pretrain --resume run",
         ),
