@@ -138,9 +138,8 @@ def score(model: TheirModel, batches: Sequence[PretrainingBatch]) -> HeldOutScor
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
         ours = load_model(BertForMaskedLM, Path(folder))
-        theirs = TheirModel.from_pretrained(
-            folder
-        ).eval()  # `model` itself computes in bfloat16 once Trainer has had it
+        # read back, since `model` itself computes in bfloat16 once Trainer has had it with bf16
+        theirs = TheirModel.from_pretrained(folder).eval()
     guesses, first = guess_held_out(ours, batches), guess_held_out(ours, batches[:1])
     assert guesses is not None and first is not None  # nobody asked to stop
     padded = {name: values for name, values in pad(batches[0]).items() if name != "next_sentence_label"}
