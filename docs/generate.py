@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -14,10 +15,13 @@ from typing import Any, Literal, get_args, get_origin
 import bertsmith
 from bertsmith.cli import COMMANDS, Command, settings_class_of
 from bertsmith.flags import RESUME, Flag, flags_of, usage
+from bertsmith.study.cell import Cell, cell_name, read_cell
+from bertsmith.study.study_file import load_study
 
 DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
-PAGES = ("commands.md", "recipes.md", "results/first-run.md")
+PAGES = ("commands.md", "recipes.md", "plateau.md", "results/first-run.md")
+CELLS = DOCS / "results" / "cells"  # of `bertsmith compare`, a folder for each study
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -35,7 +39,14 @@ def blocks(page: str) -> list[str]:
 def _content(name: str) -> str:
     if name in COMMANDS:
         return command_section(name, COMMANDS[name])
-    return {"recipes": recipe_table, "first-run-pretraining": pretraining_table, "first-run-tasks": task_table}[name]()
+    tables = {
+        "recipes": recipe_table,
+        "first-run-pretraining": pretraining_table,
+        "first-run-tasks": task_table,
+        "lunch-pretraining": lambda: language_table("lunch"),
+        "lunch-tasks": lambda: gain_table("lunch", "untrained"),
+    }
+    return tables[name]()
 
 
 def command_section(name: str, command: Command) -> str:
@@ -139,7 +150,47 @@ def task_table() -> str:
     return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
-def _spread(scores: list[float]) -> str:
+def language_table(study: str) -> str:
+    """What the pre-trained cells of a study began and ended with on held-out text."""
+    rows = []
+    for cell in _cells(study):
+        if not cell.curve:
+            continue
+        first, last = cell.curve[0].mlm_loss, cell.curve[-1]
+        told = f"{last.nsp_accuracy:.1%}" if last.nsp_accuracy is not None else ""
+        length = f"{cell.tokens / 1e6:.1f} M | {last.minutes:.0f}"
+        rows.append(
+            f"| `{cell.variant}` | {length} | {first:.2f} | {last.mlm_loss:.3f} | {last.mlm_accuracy:.1%} | {told} |"
+        )
+    heads = ["cell", "tokens", "minutes", "loss before", "loss after", "words guessed", "next sentence told"]
+    return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows]) + "\n"
+
+
+def gain_table(study: str, reference: str) -> str:
+    """Every task and metric of a study, a column for each variant; how far the first one is ahead of `reference`."""
+    cells = {cell.variant: cell for cell in _cells(study)}
+    best = next(iter(cells))
+    rows = []
+    for task, outcome in cells[best].tasks.items():
+        for metric in outcome.scores:
+            scores = {variant: cell.tasks[task].scores[metric] for variant, cell in cells.items()}
+            gain = statistics.fmean(scores[best]) - statistics.fmean(scores[reference])
+            larger = max(statistics.stdev(scores[variant]) for variant in (best, reference))
+            columns = " | ".join(_spread(each) for each in scores.values())
+            rows.append(f"| {task}, {metric} | {columns} | {100 * gain:+.1f} | {gain / larger:.0f} |")
+    names = " | ".join(f"`{variant}`" for variant in cells)
+    header = f"| task, metric | {names} | gain over `{reference}` | in deviations (the larger one) |"
+    return "\n".join([header, f"|{'---|' * (len(cells) + 3)}", *rows]) + "\n"
+
+
+def _cells(study: str) -> list[Cell]:
+    """The finished cells of a study in its order."""
+    _, settings = load_study(study)
+    paths = [CELLS / study / f"{cell_name(each, seed)}.json" for each in settings.variants for seed in settings.seeds]
+    return [read_cell(path) for path in paths if path.exists()]
+
+
+def _spread(scores: Sequence[float]) -> str:
     return f"{100 * statistics.fmean(scores):.1f} ± {100 * statistics.stdev(scores):.1f}"
 
 

@@ -53,7 +53,7 @@ def first_cells(text: str) -> list[list[str]]:
     return [names for row in rows if (names := re.findall(r"`([^`]+)`", row))]
 
 
-@pytest.mark.parametrize("page", ["commands.md", "recipes.md", "results/first-run.md"])
+@pytest.mark.parametrize("page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md"])
 def test_the_tables_are_those_of_the_code(page, generate):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
@@ -61,6 +61,7 @@ def test_the_tables_are_those_of_the_code(page, generate):
 def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     assert generate.blocks("commands.md") == list(COMMANDS)
     assert generate.blocks("recipes.md") == ["recipes"]
+    assert generate.blocks("plateau.md") == ["lunch-tasks", "lunch-pretraining"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
 
 

@@ -29,7 +29,7 @@ from bertsmith.study.trials import TaskOutcome, TaskTrial, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.pair_counts import count_text
 from bertsmith.text.token_store import TokenStore
-from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.configuration import DEFAULT_RECIPE, PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import read_metrics, with_minutes
 from bertsmith.training.pretraining import pretrain, resume_pretraining
@@ -76,7 +76,8 @@ def cell_settings(
         "seed": seed,
         "runtime": runtime.model_dump(exclude_unset=True),
     }
-    return PretrainConfig.from_layers(study.settings, variant.settings, own)
+    lowest = {"recipe": DEFAULT_RECIPE}  # a study says what it compares: nothing is planned for it
+    return PretrainConfig.from_layers(lowest, study.settings, variant.settings, own)
 
 
 def cell_name(variant: Variant, seed: int) -> str:
