@@ -150,7 +150,7 @@ def finetuning_settings(
         seeds=config.seeds,
         initialisation=initialisation,
         task_data=TaskDataSettings(data=data.task),
-        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=4, batch_size=16, max_seq_length=64),
+        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=4, batch_size=16, max_seq_length=64, dropout=0.0),
     )
 
 
