@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.diagnosis.finding import Finding, Level
-from bertsmith.text.block_sample import spread_blocks
+from bertsmith.text.pair_counts import count_pairs
 from bertsmith.text.token_store import TokenStore, TokenTable
 from bertsmith.training.evaluation import unigram_loss
 
@@ -134,27 +134,17 @@ class BigramModel:
 
 
 def count_bigrams(table: TokenTable, token_counts: _Ids, max_tokens: int) -> BigramModel:
-    """Count the neighbouring pairs of a split, of some `max_tokens` of its tokens: 4 bytes each, 8 above 65,536 pieces.
+    """Count the neighbouring pairs of a split, of some `max_tokens` of its tokens.
 
     token_counts  [V]  occurrences of each word
     """
     vocabulary_size = len(token_counts)
-    kind = np.dtype(np.uint32 if vocabulary_size <= 1 << 16 else np.uint64)
-    parts = [np.zeros(0, kind)]
-    for block in spread_blocks(table, max_tokens):
-        token_ids = block.token_ids.astype(kind)
-        is_pair = np.ones(len(token_ids), dtype=np.bool_)
-        is_pair[block.sentence_offsets[block.document_offsets[1:]] - 1] = (
-            False  # nothing follows the last of a document
-        )
-        left = np.flatnonzero(is_pair)
-        parts.append(token_ids[left] * kind.type(vocabulary_size) + token_ids[left + 1])
-    pairs = np.concatenate(parts)
-    del parts
-    pairs.sort()
-    ends = np.flatnonzero(np.append(pairs[1:] != pairs[:-1], np.ones(min(len(pairs), 1), dtype=np.bool_)))
+    counts = count_pairs(table, 1, vocabulary_size, max_tokens)
+    counts.sort_indices()  # so that the keys ascend
+    pairs = counts.tocoo()
+    keys = pairs.row.astype(np.uint64) * np.uint64(vocabulary_size) + pairs.col.astype(np.uint64)
     unigram = (token_counts + 1.0) / (token_counts.sum() + vocabulary_size)
-    return BigramModel(pairs[ends], np.diff(ends, prepend=-1), unigram)
+    return BigramModel(keys, pairs.data.astype(np.int64), unigram)
 
 
 def measure_entropy(store: TokenStore, batches: Sequence[PretrainingBatch], max_tokens: int) -> TextEntropy:

@@ -206,7 +206,8 @@ def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
             scheme = config.model.initialisation
             initialise(model, scheme, config.seed, counts_for(scheme, store))
         else:
-            starting_weights(model, name, config.seed, count_text(store, DISTANCES))
+            needs_pairs = name.startswith("cooccurrence")
+            starting_weights(model, name, config.seed, count_text(store, DISTANCES if needs_pairs else 0))
         with stage_artefact(folder, kind="model", command="compare", configuration={"start": name}) as staging:
             save_model(
                 model,
