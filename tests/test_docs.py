@@ -20,6 +20,7 @@ from bertsmith.cli import COMMANDS, settings_class_of
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
 from bertsmith.core.errors import DamagedArtefact
 from bertsmith.flags import flags_of
+from bertsmith.study.cell import read_cell
 from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
@@ -63,6 +64,28 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     assert generate.blocks("recipes.md") == ["recipes"]
     assert generate.blocks("plateau.md") == ["lunch-tasks", "lunch-pretraining"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
+
+
+def test_what_the_page_on_the_plateau_says_is_in_the_figures():
+    text = " ".join((ROOT / "docs" / "plateau.md").read_text(encoding="utf-8").split())
+    results = ROOT / "docs" / "results"
+    normal = json.loads((results / "first-run.json").read_text(encoding="utf-8"))["pretraining"]["normal"]
+    length = f"{normal['tokens'] / 1e6:.1f} million tokens and {normal['minutes']:.0f} minutes"
+    end = normal["held_out"][-1]["mlm_loss"]
+    assert f"{length} from the paper's initial values, a mini was at {end:.2f}" in text
+    assert f"the **unigram entropy** of the text: {normal['unigram_loss']:.2f} nats" in text
+    lunch, untrained = (
+        read_cell(results / "cells" / "lunch" / f"{name}-seed0.json") for name in ("lunch", "untrained")
+    )
+    assert f"has a held-out loss of about {lunch.curve[0].mlm_loss:.1f}" in text
+    assert (lunch.threads, round(lunch.curve[-1].minutes)) == (1, 45)  # three quarters of an hour on one core
+    deviations = {}
+    for task, outcome in lunch.tasks.items():
+        metric, ours = next(iter(outcome.scores.items()))
+        theirs = untrained.tasks[task].scores[metric]
+        gain = statistics.fmean(ours) - statistics.fmean(theirs)
+        deviations[task] = gain / max(statistics.stdev(ours), statistics.stdev(theirs))
+    assert 0 < deviations["sst-2"] < 3 < min(deviations["sts-b"], deviations["mrpc"])
 
 
 def test_what_the_first_run_is_said_to_show_is_in_its_figures():

@@ -42,7 +42,7 @@ def test_vectors_of_full_size_give_the_ratios_back(counts):
         )
 
 
-def test_few_dimensions_hold_most_of_it_and_those_of_the_largest_error_are_rare(counts):
+def test_few_dimensions_hold_most_of_it(counts):
     made = word_vectors(counts, 8, np.random.default_rng(0))
     shares = counts.tokens / counts.tokens.sum()
     for pairs, link in zip(counts.pairs, made.links, strict=True):
@@ -62,7 +62,7 @@ def test_the_first_columns_of_a_link_are_its_best_part(counts):
         told = made.vectors @ link.before[:, :rank] @ link.after[:rank] @ made.vectors.T
         errors.append((np.outer(shares, shares) * (told - ratios) ** 2).sum())
     assert errors == sorted(errors, reverse=True)
-    assert errors[1] < 0.5 * errors[0] or errors[0] < 0.2 * (np.outer(shares, shares) * ratios**2).sum()
+    assert errors[-1] < 0.1 * (np.outer(shares, shares) * ratios**2).sum()
 
 
 def test_vectors_have_norm_one_over_running_text_and_no_dimension_stands_out(counts):
