@@ -103,3 +103,20 @@ def test_attention_probabilities_are_those_of_each_sequence(tiny_config, make_in
         assert [tuple(probabilities.shape) for probabilities in layer] == [(4, 5, 5), (4, 2, 2)]
         for probabilities in layer:
             torch.testing.assert_close(probabilities.sum(-1), torch.ones(probabilities.shape[:2]))
+
+
+@backends
+@pytest.mark.parametrize("lengths", [(4, 9, 6), (5, 5)], ids=str)
+def test_rows_after_the_last_token_come_out_as_zeros_and_get_no_gradient(backend, lengths, make_inputs):
+    inputs = make_inputs(lengths=lengths).flat
+    qkv = qkv_of(inputs)
+    attend = ATTENTION_BACKENDS[backend](inputs, HEADS)
+    alone = attend(qkv, 0.0)
+    longer = torch.cat([qkv.detach(), torch.full((3, 3 * WIDTH), 7.0)]).requires_grad_()
+    context = attend(longer, 0.0)
+    torch.testing.assert_close(context[:-3], alone, rtol=0, atol=0)
+    assert not context[-3:].any()
+    alone.square().sum().backward()
+    (context.square().sum() + context[-3:].sum()).backward()
+    torch.testing.assert_close(longer.grad[:-3], qkv.grad, rtol=0, atol=0)
+    assert not longer.grad[-3:].any()

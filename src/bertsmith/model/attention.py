@@ -1,14 +1,15 @@
 """Multi-head self-attention, the one place that knows where a sequence ends (BERT 3; Vaswani et al. 2017, 3.2).
 
-Legend: B sequences, T tokens of all sequences together, S length of the longest sequence, H hidden size, A heads,
-D = H / A head size.
+Legend: B sequences, T tokens of all sequences together, R >= T rows (`encoder.padded_rows`), S length of the longest
+sequence, H hidden size, A heads, D = H / A head size.
 
 A backend is a function `(inputs, num_heads) -> attend`: what follows from the borders of the sequences alone is
 computed once for a batch. `attend(qkv, dropout_rate)` is then called by every layer:
 
-    qkv           [T, 3 H]  queries, keys and values of all heads side by side, (3, A, D) in each row
+    qkv           [R, 3 H]  queries, keys and values of all heads side by side, (3, A, D) in each row; rows after the
+                            T of the tokens are of no sequence: nobody looks at them, their gradient is 0
     dropout_rate  of the attention probabilities; 0 when not training
-    returns       [T, H]    for each token and head the weighted mean of the values of its own sequence
+    returns       [R, H]    for each token and head the weighted mean of the values of its own sequence, then zeros
 
 All backends mean the same; a test holds them to the same outputs and gradients. To add one, write such a function and
 name it in ATTENTION_BACKENDS.
@@ -31,7 +32,7 @@ class Attend(Protocol):
     """Attention over one batch."""
 
     def __call__(self, qkv: Tensor, dropout_rate: float) -> Tensor:
-        """[T, 3 H] to [T, H]."""
+        """[R, 3 H] to [R, H]."""
 
 
 AttentionBackend = Callable[[FlatBatch, int], Attend]
@@ -57,7 +58,7 @@ def reference_attention(
             contexts.append(context.transpose(0, 1).flatten(1))  # [S_b, H]
         if record is not None:
             record(probabilities)
-        return torch.cat(contexts)
+        return torch.cat([*contexts, contexts[-1].new_zeros(len(qkv) - inputs.num_tokens, contexts[-1].shape[1])])
 
     return attend
 
@@ -134,25 +135,38 @@ class _Rectangle:
         )
 
     def enclose_qkv(self, qkv: Tensor) -> Tensor:
-        """[T, 3 H] to [3, B A, S, D], filling zero."""
-        rows = qkv.view(len(self.qkv_places), -1).index_select(0, self.qkv_sources)
+        """[R, 3 H] to [3, B A, S, D], filling zero."""
+        rows = _heads(qkv, 3 * self.num_heads).index_select(0, self.qkv_sources)
         parts = rows.view(3, len(self.context_sources), -1).index_fill_(1, self.filling, 0)
         return parts.view(3, *self.shape, -1)
 
     def enclose_context(self, context: Tensor) -> Tensor:
-        """[T, H] to [B A, S, D], filling zero."""
-        rows = context.reshape(len(self.context_places), -1).index_select(0, self.context_sources)
+        """[R, H] to [B A, S, D], filling zero."""
+        rows = _heads(context, self.num_heads).index_select(0, self.context_sources)
         return rows.index_fill_(0, self.filling, 0).view(*self.shape, -1)
 
-    def release_qkv(self, parts: Tensor) -> Tensor:
-        """[3, B A, S, D] to [T, 3 H]."""
-        rows = parts.view(len(self.qkv_sources), -1).index_select(0, self.qkv_places)
-        return rows.view(len(self.qkv_places) // (3 * self.num_heads), -1)
+    def release_qkv(self, parts: Tensor, num_rows: int) -> Tensor:
+        """[3, B A, S, D] to [R, 3 H], zero after the T of the tokens."""
+        return _gather(parts, self.qkv_places, num_rows, 3 * self.num_heads)
 
-    def release_context(self, context: Tensor) -> Tensor:
-        """[B A, S, D] to [T, H]."""
-        rows = context.view(len(self.context_sources), -1).index_select(0, self.context_places)
-        return rows.view(len(self.context_places) // self.num_heads, -1)
+    def release_context(self, context: Tensor, num_rows: int) -> Tensor:
+        """[B A, S, D] to [R, H], zero after the T of the tokens."""
+        return _gather(context, self.context_places, num_rows, self.num_heads)
+
+
+def _heads(states: Tensor, num_heads: int) -> Tensor:
+    """Each head as a row of its own: [R, A D] to [R A, D]."""
+    return states.reshape(len(states) * num_heads, -1)
+
+
+def _gather(rectangle: Tensor, places: Tensor, num_rows: int, num_heads: int) -> Tensor:
+    """The rows that stand at `places` [T A] of a rectangle [.., S, D], then zeros: [R, A D]."""
+    head_size = rectangle.shape[-1]
+    rows = rectangle.new_empty(num_rows, num_heads * head_size)
+    heads = _heads(rows, num_heads)
+    torch.index_select(rectangle.view(-1, head_size), 0, places, out=heads[: len(places)])
+    heads[len(places) :].zero_()
+    return rows
 
 
 def _inverse(places: Tensor, num_places: int) -> Tensor:
@@ -182,7 +196,7 @@ class _DenseAttention(torch.autograd.Function):
         kept = probabilities if keep is None else probabilities * keep
         ctx.rectangle, ctx.scale, ctx.dropout_scale = rectangle, scale, 1.0 / (1.0 - dropout_rate)
         ctx.save_for_backward(parts, probabilities, keep)
-        return rectangle.release_context(_product(kept, value, ctx.dropout_scale))
+        return rectangle.release_context(_product(kept, value, ctx.dropout_scale), len(qkv))
 
     @staticmethod
     @once_differentiable
@@ -199,7 +213,7 @@ class _DenseAttention(torch.autograd.Function):
         scores_gradient = torch.ops.aten._softmax_backward_data(kept_gradient, probabilities, -1, probabilities.dtype)
         _product(scores_gradient, key, ctx.scale, out=parts_gradient[0])
         _product(scores_gradient.mT, query, ctx.scale, out=parts_gradient[1])
-        return ctx.rectangle.release_qkv(parts_gradient), None, None
+        return ctx.rectangle.release_qkv(parts_gradient, len(context_gradient)), None, None
 
 
 def _product(left: Tensor, right: Tensor, scale: float, out: Tensor | None = None) -> Tensor:

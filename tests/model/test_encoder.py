@@ -1,0 +1,43 @@
+"""The encoder computes a few more rows than there are tokens, and nobody can tell."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bertsmith.model import encoder
+from bertsmith.model.bert import Bert
+from bertsmith.model.initialisation import initialise
+
+
+@given(st.integers(1, 10**6))
+def test_rows_are_rounded_up_by_a_sixteenth_at_most(count):
+    assert count <= encoder.padded_rows(count) <= count * 17 / 16
+
+
+def test_between_two_powers_of_two_there_are_sixteen_numbers_of_rows():
+    assert len({encoder.padded_rows(count) for count in range(2049, 4097)}) == 16
+
+
+@pytest.mark.parametrize("rows", [None, [0, 30, 61, 62, 3]], ids=["all states", "some states"])
+def test_padding_changes_neither_states_nor_gradients(rows, tiny_config, make_inputs, monkeypatch):
+    inputs = make_inputs(lengths=(30, 31, 2)).flat  # 63 tokens, 64 rows
+    chosen = None if rows is None else torch.tensor(rows)
+    results = []
+    for padded_rows in (lambda count: count, encoder.padded_rows, lambda count: count + 40):
+        monkeypatch.setattr(encoder, "padded_rows", padded_rows)
+        model = Bert(tiny_config)
+        initialise(model, "normal", seed=0)
+        states = model(inputs, chosen)
+        states.square().sum().backward()
+        gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+        results.append((states.detach(), gradients))
+    for states, gradients in results[1:]:
+        torch.testing.assert_close(states, results[0][0], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(gradients, results[0][1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_states_of_each_layer_are_those_of_the_tokens(tiny_config, make_inputs):
+    inputs = make_inputs(lengths=(40, 23, 2)).flat
+    model = Bert(tiny_config)
+    assert [len(states) for states in model.hidden_states(inputs)] == [65] * (tiny_config.num_hidden_layers + 1)
