@@ -149,9 +149,31 @@ def score(model: TheirModel, batches: Sequence[PretrainingBatch]) -> HeldOutScor
     return guesses.scores
 
 
+def held_out_text(store: TokenStore) -> Sequence[PretrainingBatch]:
+    """What `bertsmith pretrain --recipe mini` is scored on."""
+    data, sequences = BatchSettings(**load_recipe("mini")["data"]), RuntimeSettings().evaluation_sequences
+    held_out = held_out_batches(store, data, max_sequences=sequences, batch_size=EVALUATION_BATCH)
+    if not held_out:
+        raise SystemExit(f"{store.folder} has no held-out text to score")
+    return held_out
+
+
 def as_one_segment(batch: PretrainingBatch) -> PretrainingBatch:
     """The same tokens, all of them in the first segment."""
     return replace(batch, inputs=replace(batch.inputs, segment_ids=torch.zeros_like(batch.inputs.segment_ids)))
+
+
+def their_model(store: TokenStore, choice: argparse.Namespace) -> TheirModel:
+    """New weights, drawn by transformers."""
+    pad_id, vocabulary_size = store.tokenizer.pad_id, store.tokenizer.vocabulary_size
+    config = BertConfig.of_size(choice.size, vocab_size=vocabulary_size, pad_token_id=pad_id)
+    return TheirModel(TheirConfig(**config.to_hugging_face()))
+
+
+def their_collator(store: TokenStore, seed: int | None = None) -> transformers.DataCollatorForLanguageModeling:
+    """Masks 15 % of the tokens of a batch; a generator of its own if given a seed."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(store.folder / "tokenizer")
+    return transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15, seed=seed)
 
 
 def train(
@@ -159,9 +181,6 @@ def train(
 ) -> Trainer:
     """Train new weights as run_mlm.py does, with a learning rate that is 0 after `steps`."""
     transformers.set_seed(choice.seed)
-    pad_id, vocabulary_size = store.tokenizer.pad_id, store.tokenizer.vocabulary_size
-    config = BertConfig.of_size(choice.size, vocab_size=vocabulary_size, pad_token_id=pad_id)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(store.folder / "tokenizer")
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingArguments(
             output_dir=folder,
@@ -178,10 +197,10 @@ def train(
             **SETTINGS[choice.setting],
         )
         trainer = Trainer(
-            model=TheirModel(TheirConfig(**config.to_hugging_face())),
+            model=their_model(store, choice),
             args=settings,
             train_dataset=blocks,
-            data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+            data_collator=their_collator(store),
             callbacks=[callback],
         )
         trainer.remove_callback(transformers.PrinterCallback)
@@ -236,13 +255,10 @@ def main() -> None:
     torch.set_num_threads(choice.threads)
     transformers.utils.logging.disable_progress_bar()
     store = TokenStore.open(choice.store)
-    data, sequences = BatchSettings(**load_recipe("mini")["data"]), RuntimeSettings().evaluation_sequences
-    held_out = held_out_batches(store, data, max_sequences=sequences, batch_size=EVALUATION_BATCH)
-    if not held_out:
-        parser.error(f"{choice.store} has no held-out text to score")
+    held_out = held_out_text(store)
     result = measure(store, held_out, choice)
     scores = result["last_as_one_segment"]
-    print(f"{result['tokens_per_second']:,.0f} tokens/s; as one segment {scores['mlm_loss']:.3f}", flush=True)
+    print(f"{result['tokens']:,} tokens; as one segment {scores['mlm_loss']:.3f}", flush=True)
     if choice.out is not None:
         choice.out.write_text(json.dumps(result, indent=2) + "\n")
 

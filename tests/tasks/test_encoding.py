@@ -109,6 +109,15 @@ def test_a_batch_is_a_function_of_seed_and_cursor(tokenizer):
     assert not torch.equal(forwards[0], forwards[5])  # the next epoch has another order
 
 
+def test_within_a_batch_examples_stand_by_length_with_their_own_labels(tokenizer):
+    examples = [Example("cat " * (1 + index % 5), None, "good" if index % 5 else "bad", index) for index in range(40)]
+    batch, _ = TaskBatches(encode_examples(examples, SINGLE, tokenizer, 8), 16, seed=0).batch(TaskCursor())
+    lengths = batch.inputs.cu_seqlens.diff()
+    assert torch.equal(lengths, lengths.sort().values)
+    assert len(lengths.unique()) == 5
+    assert torch.equal(batch.labels, (lengths > 3).long())  # only the one-word text is bad
+
+
 def test_slices_together_are_the_batch(tokenizer):
     batch, _ = batches_of(tokenizer, 10, 10).batch(TaskCursor())
     parts = [batch.slice(0, 4), batch.slice(4, 8), batch.slice(8, 10)]

@@ -150,13 +150,17 @@ class TaskCursor:
 
 
 class TaskBatches:
-    """Labelled batches in random order: a function of (seed, cursor). The last batch of an epoch may be smaller."""
+    """Labelled batches in random order: a function of (seed, cursor). The last batch of an epoch may be smaller.
+
+    Within a batch the examples stand by length: of many short ones and a long one, most micro-batches are narrow.
+    """
 
     def __init__(self, encoded: EncodedExamples, batch_size: int, seed: int):
         if encoded.labels is None:
             raise ValueError("training needs labels")
         self._encoded = encoded
         self._labels = torch.from_numpy(encoded.labels)
+        self._lengths = encoded.lengths
         self._batch_size = batch_size
         self._seed = seed
         self._order = lru_cache(maxsize=2)(self._permute)  # the epoch that runs and the one that follows
@@ -169,7 +173,8 @@ class TaskBatches:
     def batch(self, cursor: TaskCursor) -> tuple[TaskBatch, TaskCursor]:
         """The batch at `cursor`, and the cursor of the next."""
         order = self._order(cursor.epoch)
-        indices = order[cursor.index * self._batch_size : (cursor.index + 1) * self._batch_size].tolist()
+        chosen = order[cursor.index * self._batch_size : (cursor.index + 1) * self._batch_size]
+        indices = chosen[np.argsort(self._lengths[chosen], kind="stable")].tolist()
         is_last = cursor.index + 1 == self.batches_per_epoch
         following = TaskCursor(cursor.epoch + 1) if is_last else TaskCursor(cursor.epoch, cursor.index + 1)
         return TaskBatch(self._encoded.inputs(indices), self._labels[indices]), following
