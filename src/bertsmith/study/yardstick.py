@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 from bertsmith.core.console import console, progress_line
-from bertsmith.study.other_graphs import GraphName, other_graph
+from bertsmith.model.bert import BertForPreTraining
+from bertsmith.study.other_graphs import STACKED_AT, GraphName, other_graph, stack
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import guess_held_out
@@ -46,15 +47,14 @@ def train_other_graph(config: PretrainConfig, graph: GraphName) -> Outcome:
     tokenizer = store.tokenizer
     device = config.runtime.take_device()
     precision = choose_precision(config.runtime.precision, device)
-    model = other_graph(graph, config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id), config.seed)
-    optimiser = Optimiser(model.to(device), config.training, precision)
     batches = PretrainingBatches(store.train, tokenizer, config.data, config.seed)
     held_out = held_out_batches(
         store, config.data, max_sequences=config.runtime.evaluation_sequences, batch_size=EVALUATION_BATCH
     )
     curve: list[Scores] = []
+    position, tokens, progress = Position(Cursor()), 0, 0.0
 
-    def score(position: Position[Cursor]) -> None:
+    def score(model: BertForPreTraining) -> None:
         guesses = guess_held_out(model, held_out)
         assert guesses is not None  # nobody asks to stop
         scores = guesses.scores
@@ -62,14 +62,25 @@ def train_other_graph(config: PretrainConfig, graph: GraphName) -> Outcome:
         curve.append(Scores(position.steps_done, minutes, scores.mlm_loss, scores.mlm_accuracy, scores.nsp_accuracy))
         console.print(f"step {position.steps_done:,}  held-out {scores}", soft_wrap=True)
 
-    position, tokens = Position(Cursor()), 0
-    score(position)
-    with progress_line(graph, total=1.0) as line:
+    def train(model: BertForPreTraining, until: float) -> None:
+        nonlocal position, tokens, progress
+        optimiser = Optimiser(model.to(device), config.training, precision)
         objective = MaskedLanguageModel(model)
-        for step in steps_of_all_phases(config, objective, batches, optimiser, position, device):
-            position, tokens = step.position, tokens + step.num_tokens
-            line.update(step.progress, f"loss {step.loss:.3f}")
-            if evaluation_is_due(step, config.runtime.evaluations):
-                score(position)
-    score(position)
+        steps = steps_of_all_phases(
+            config, objective, batches, optimiser, position, device, stop=lambda: progress >= until
+        )
+        with progress_line(graph, total=1.0) as line:
+            for step in steps:
+                position, tokens, progress = step.position, tokens + step.num_tokens, step.progress
+                line.update(progress, f"loss {step.loss:.3f}")
+                if evaluation_is_due(step, config.runtime.evaluations):
+                    score(model)
+
+    model = other_graph(graph, config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id), config.seed)
+    score(model)
+    if graph == "stacked":
+        train(model, until=STACKED_AT)
+        model = stack(model.float())
+    train(model, until=1.0)
+    score(model)
     return Outcome(str(precision).removeprefix("torch."), tokens, tuple(curve))
