@@ -43,7 +43,7 @@ def _content(name: str) -> str:
         "recipes": recipe_table,
         "first-run-pretraining": pretraining_table,
         "first-run-tasks": task_table,
-        "lunch-pretraining": lambda: language_table("lunch"),
+        "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),
         "lunch-tasks": lambda: gain_table("lunch", "untrained"),
     }
     return tables[name]()
@@ -150,19 +150,34 @@ def task_table() -> str:
     return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
-def language_table(study: str) -> str:
-    """What the pre-trained cells of a study began and ended with on held-out text."""
-    rows = []
+def study_table(study: str, *, minutes: bool = False, tasks: bool = True) -> str:
+    """What each variant of a study came to on held-out text and on its tasks; over its seeds if there are several.
+
+    minutes  show them: for cells whose machine did nothing else
+    tasks    show them, with the first metric of each
+    """
+    found: dict[str, list[Cell]] = {}
     for cell in _cells(study):
-        if not cell.curve:
-            continue
-        first, last = cell.curve[0].mlm_loss, cell.curve[-1]
-        told = f"{last.nsp_accuracy:.1%}" if last.nsp_accuracy is not None else ""
-        length = f"{cell.tokens / 1e6:.1f} M | {last.minutes:.0f}"
-        rows.append(
-            f"| `{cell.variant}` | {length} | {first:.2f} | {last.mlm_loss:.3f} | {last.mlm_accuracy:.1%} | {told} |"
-        )
-    heads = ["cell", "tokens", "minutes", "loss before", "loss after", "words guessed", "next sentence told"]
+        if cell.curve or tasks:
+            found.setdefault(cell.variant, []).append(cell)
+    outcomes = next(iter(found.values()))[0].tasks if tasks else {}
+    metrics = {task: next(iter(outcome.scores)) for task, outcome in outcomes.items()}
+    rows = []
+    for variant, cells in found.items():
+        ends = [cell.curve[-1] for cell in cells if cell.curve]
+        columns = [f"`{variant}`", str(len(cells)), f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M"]
+        if minutes:
+            columns.append(f"{statistics.fmean(end.minutes for end in ends):.0f}" if ends else "")
+        columns.append(f"{statistics.fmean(cell.curve[0].mlm_loss for cell in cells):.2f}" if ends else "")
+        columns.append(_spread([end.mlm_loss for end in ends], scale=1, digits=3) if ends else "")
+        columns.append(_spread([100 * end.mlm_accuracy for end in ends], scale=1) if ends else "")
+        pairs = [end.nsp_accuracy for end in ends if end.nsp_accuracy is not None]
+        columns.append(_spread(pairs) if pairs else "")
+        for task, metric in metrics.items():
+            columns.append(_spread([score for cell in cells for score in cell.tasks[task].scores[metric]]))
+        rows.append(f"| {' | '.join(columns)} |")
+    heads = ["variant", "seeds", "tokens", *(["minutes"] if minutes else []), "loss before", "loss after"]
+    heads += ["words guessed, %", "next sentence told, %", *(f"{task}, {metric}" for task, metric in metrics.items())]
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows]) + "\n"
 
 
@@ -190,8 +205,10 @@ def _cells(study: str) -> list[Cell]:
     return [read_cell(path) for path in paths if path.exists()]
 
 
-def _spread(scores: Sequence[float]) -> str:
-    return f"{100 * statistics.fmean(scores):.1f} ± {100 * statistics.stdev(scores):.1f}"
+def _spread(scores: Sequence[float], scale: float = 100, digits: int = 1) -> str:
+    """Mean and, of several, standard deviation; in points (of 100) unless told otherwise."""
+    mean = f"{scale * statistics.fmean(scores):.{digits}f}"
+    return mean if len(scores) == 1 else f"{mean} ± {scale * statistics.stdev(scores):.{digits}f}"
 
 
 def _first_run() -> dict[str, Any]:

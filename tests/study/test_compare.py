@@ -234,6 +234,6 @@ def test_the_studies_that_come_along_are_complete_settings(name, tmp_path):
 
 def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(
-        ConfigurationError, match=r"There is no study 'nothing'\. There are: cooccurrence-parts, long, lunch"
+        ConfigurationError, match=r"There is no study 'nothing'\. There are: by-the-clock, cooccurrence-parts, hour"
     ):
         load_study("nothing")
