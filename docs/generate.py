@@ -43,8 +43,9 @@ def _content(name: str) -> str:
         "recipes": recipe_table,
         "first-run-pretraining": pretraining_table,
         "first-run-tasks": task_table,
+        "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
         "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),
-        "lunch-tasks": lambda: gain_table("lunch", "untrained"),
+        "lunch-tasks": lambda: gain_table(["lunch"], "untrained"),
     }
     return tables[name]()
 
@@ -181,10 +182,11 @@ def study_table(study: str, *, minutes: bool = False, tasks: bool = True) -> str
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows]) + "\n"
 
 
-def gain_table(study: str, reference: str) -> str:
-    """Every task and metric of a study, a column for each variant; how far the first one is ahead of `reference`."""
-    cells = {cell.variant: cell for cell in _cells(study)}
+def gain_table(studies: Sequence[str], reference: str) -> str:
+    """Every task and metric of studies with the same tasks, a column for each variant; the first one's lead."""
+    cells = {cell.variant: cell for study in studies for cell in _cells(study)}
     best = next(iter(cells))
+    assert all(cell.settings["tasks"] == cells[best].settings["tasks"] for cell in cells.values())
     rows = []
     for task, outcome in cells[best].tasks.items():
         for metric in outcome.scores:
@@ -192,7 +194,7 @@ def gain_table(study: str, reference: str) -> str:
             gain = statistics.fmean(scores[best]) - statistics.fmean(scores[reference])
             larger = max(statistics.stdev(scores[variant]) for variant in (best, reference))
             columns = " | ".join(_spread(each) for each in scores.values())
-            rows.append(f"| {task}, {metric} | {columns} | {100 * gain:+.1f} | {gain / larger:.0f} |")
+            rows.append(f"| {task}, {metric} | {columns} | {100 * gain:+.1f} | {gain / larger:.1f} |")
     names = " | ".join(f"`{variant}`" for variant in cells)
     header = f"| task, metric | {names} | gain over `{reference}` | in deviations (the larger one) |"
     return "\n".join([header, f"|{'---|' * (len(cells) + 3)}", *rows]) + "\n"
