@@ -44,6 +44,8 @@ def _content(name: str) -> str:
         "first-run-pretraining": pretraining_table,
         "first-run-tasks": task_table,
         "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
+        "hour-pretraining": lambda: study_table("hour", tasks=False),
+        "hour-tasks": lambda: gain_table(["hour", "lunch"], "untrained"),
         "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),
         "lunch-tasks": lambda: gain_table(["lunch"], "untrained"),
     }
@@ -183,10 +185,11 @@ def study_table(study: str, *, minutes: bool = False, tasks: bool = True) -> str
 
 
 def gain_table(studies: Sequence[str], reference: str) -> str:
-    """Every task and metric of studies with the same tasks, a column for each variant; the first one's lead."""
+    """The tasks and metrics of the first study, a column for each variant of all; the lead of the first variant."""
     cells = {cell.variant: cell for study in studies for cell in _cells(study)}
     best = next(iter(cells))
-    assert all(cell.settings["tasks"] == cells[best].settings["tasks"] for cell in cells.values())
+    for cell in cells.values():  # the same fine-tuning for all
+        assert all(trial in cell.settings["tasks"] for trial in cells[best].settings["tasks"])
     rows = []
     for task, outcome in cells[best].tasks.items():
         for metric in outcome.scores:
