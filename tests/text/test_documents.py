@@ -110,7 +110,7 @@ def test_bytes_from_windows_give_the_same_documents(tmp_path, layout, content, e
         ("wiki_00", WIKI, "wiki"),
         ("wiki_00.txt", "\ufeff\n" + WIKI, "wiki"),
         ("a.jsonl", '{"text": "One."}', "jsonl"),
-        ("a.ndjson.gz", gzip.compress(b'{"text": "One."}\n'), "jsonl"),
+        ("a.ndjson.gz", gzip.compress(b'{"text": "One."}\n', mtime=0), "jsonl"),
         ("wiki_00", '{"id": 1, "text": "One."}\n{"id": 2, "text": "Two."}\n', "jsonl"),
         ("one_long_line", '{"text": "' + 100_000 * "a " + '"}', "jsonl"),
         ("program.txt", "{\n  int text;\n}\n", "text"),
@@ -204,7 +204,15 @@ DIRTY = [  # name, format, content, documents under "replace", under "skip", wha
     ("a.txt", "blocks", b"1\n\xff\n\n3", ["1\n\ufffd", "3"], ["1", "3"], "DAMAGED_LINE", "byte 2: not UTF-8"),
     ("a.txt", "text", "One.".encode("utf-16"), [], [], "NOT_TEXT", "is UTF-16 text"),
     ("a.txt", "text", b"%PDF-1.7 ...", [], [], "NOT_TEXT", "is a PDF"),
-    ("a.txt.gz", "auto", gzip.compress(bytes(257) + b"ustar" + bytes(250)), [], [], "NOT_TEXT", "is a tar archive"),
+    (
+        "a.txt.gz",
+        "auto",
+        gzip.compress(bytes(257) + b"ustar" + bytes(250), mtime=0),
+        [],
+        [],
+        "NOT_TEXT",
+        "is a tar archive",
+    ),
     ("a.jsonl", "auto", b'{"text": "1"}\nno\n', ["1"], ["1"], "NOT_JSON", "line 2 is not JSON: Expecting value"),
     ("a.jsonl", "auto", b"[1]\n" + b"[" * 100_000, [], [], "NOT_JSON", "line 1 is not a JSON object"),
     ("a.jsonl", "auto", b"[" * 100_000, [], [], "NOT_JSON", "line 1 is not JSON"),
@@ -225,7 +233,15 @@ DIRTY = [  # name, format, content, documents under "replace", under "skip", wha
     ("a", "wiki", b'<doc id="1">\nOne.\n\n', ["One."], ["One."], "UNCLOSED_DOC", "is the file cut short"),
     ("a", "wiki", b"stray\n\n<doc>\nOne.\n\n</doc>", ["One."], ["One."], "OUTSIDE_DOC", "line 1 stands outside"),
     ("a.parquet", "auto", b"PAR1 nothing else", [], [], "DAMAGED_PARQUET", "cut short or damaged"),
-    ("a.txt.gz", "text", gzip.compress(b"One.\nTwo.")[:-6], ["One.\nTwo."], None, "DAMAGED_COMPRESSION", "cut short"),
+    (
+        "a.txt.gz",
+        "text",
+        gzip.compress(b"One.\nTwo.", mtime=0)[:-6],
+        ["One.\nTwo."],
+        None,
+        "DAMAGED_COMPRESSION",
+        "cut short",
+    ),
 ]
 
 
