@@ -235,17 +235,23 @@ def measure(store: TokenStore, held_out: Sequence[PretrainingBatch], choice: arg
     }
 
 
-def main() -> None:
-    """Train, score and print; write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def settings_parser(description: str | None) -> argparse.ArgumentParser:
+    """The flags of a training with transformers' settings, whoever computes it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", nargs="?", type=Path)
-    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--setting", choices=list(SETTINGS), default="example")
     parser.add_argument("--size", choices=list(SIZES), default="mini")
     parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, metavar="FILE.json")
+    return parser
+
+
+def main() -> None:
+    """Train, score and print; write JSON if asked."""
+    parser = settings_parser(__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
     choice = parser.parse_args()
     if choice.store is None:
         print("transformers_pretraining.py trains for --minutes on a token store: call it with one, or with --help.")
@@ -258,7 +264,7 @@ def main() -> None:
     held_out = held_out_text(store)
     result = measure(store, held_out, choice)
     scores = result["last_as_one_segment"]
-    print(f"{result['tokens']:,} tokens; as one segment {scores['mlm_loss']:.3f}", flush=True)
+    print(f"{result['tokens_per_second']:,.0f} tokens/s; as one segment {scores['mlm_loss']:.3f}", flush=True)
     if choice.out is not None:
         choice.out.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -20,7 +20,6 @@ import transformers
 
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.model.bert import BertForMaskedLM
-from bertsmith.model.configuration import SIZES
 from bertsmith.model.folder import load_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import guess_held_out
@@ -35,6 +34,7 @@ from transformers_pretraining import (
     Blocks,
     as_one_segment,
     held_out_text,
+    settings_parser,
     their_collator,
     their_model,
 )
@@ -118,15 +118,8 @@ def replay(store: TokenStore, held_out: Sequence[PretrainingBatch], choice: argp
 
 def main() -> None:
     """Train, score and print; write JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", nargs="?", type=Path)
+    parser = settings_parser(__doc__)
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--setting", choices=list(SETTINGS), default="example")
-    parser.add_argument("--size", choices=list(SIZES), default="mini")
-    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, metavar="FILE.json")
     choice = parser.parse_args()
     if choice.store is None:
         print("transformers_replay.py makes --steps of training on a token store: call it with one, or with --help.")
