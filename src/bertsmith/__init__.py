@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from bertsmith.batches.flat_batch import FlatBatch
     from bertsmith.core.errors import BertsmithError
     from bertsmith.diagnosis.doctor import DoctorConfig, doctor
-    from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
+    from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+    from bertsmith.model.bert_for_tasks import (
+        BertForMultipleChoice,
+        BertForQuestionAnswering,
+        BertForSequenceClassification,
+        BertForTokenClassification,
+    )
     from bertsmith.model.configuration import BertConfig
     from bertsmith.model.folder import load_model, save_model
     from bertsmith.study.compare import CompareConfig, compare
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     from bertsmith.tasks.filling import FillConfig, fill
     from bertsmith.tasks.finetuning import FinetuneConfig, finetune
     from bertsmith.tasks.prediction import PredictConfig, predict
+    from bertsmith.tasks.task_model import TaskModel
     from bertsmith.text.preparation import PrepareConfig, prepare
     from bertsmith.text.token_store import TokenStore
     from bertsmith.text.tokenizer import Tokenizer
@@ -37,8 +44,11 @@ __all__ = [
     "Bert",
     "BertConfig",
     "BertForMaskedLM",
+    "BertForMultipleChoice",
     "BertForPreTraining",
+    "BertForQuestionAnswering",
     "BertForSequenceClassification",
+    "BertForTokenClassification",
     "BertsmithError",
     "CompareConfig",
     "DoctorConfig",
@@ -50,6 +60,7 @@ __all__ = [
     "PrepareConfig",
     "PretrainConfig",
     "QuickstartConfig",
+    "TaskModel",
     "TokenStore",
     "Tokenizer",
     "VocabConfig",
@@ -74,7 +85,13 @@ _HOMES = {
     "bertsmith.batches.flat_batch": ("FlatBatch",),
     "bertsmith.core.errors": ("BertsmithError",),
     "bertsmith.diagnosis.doctor": ("DoctorConfig", "doctor"),
-    "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining", "BertForSequenceClassification"),
+    "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining"),
+    "bertsmith.model.bert_for_tasks": (
+        "BertForMultipleChoice",
+        "BertForQuestionAnswering",
+        "BertForSequenceClassification",
+        "BertForTokenClassification",
+    ),
     "bertsmith.model.configuration": ("BertConfig",),
     "bertsmith.model.folder": ("load_model", "save_model"),
     "bertsmith.study.compare": ("CompareConfig", "compare"),
@@ -83,6 +100,7 @@ _HOMES = {
     "bertsmith.tasks.filling": ("FillConfig", "fill"),
     "bertsmith.tasks.finetuning": ("FinetuneConfig", "finetune"),
     "bertsmith.tasks.prediction": ("PredictConfig", "predict"),
+    "bertsmith.tasks.task_model": ("TaskModel",),
     "bertsmith.text.preparation": ("PrepareConfig", "prepare"),
     "bertsmith.text.token_store": ("TokenStore",),
     "bertsmith.text.tokenizer": ("Tokenizer",),

@@ -11,7 +11,8 @@ from torch import nn
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import ATTENTION_BACKENDS
-from bertsmith.model.bert import Bert, BertForPreTraining, BertForSequenceClassification
+from bertsmith.model.bert import Bert, BertForPreTraining
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.folder import load_model
 from bertsmith.model.losses import cross_entropy_sum, squared_error_sum

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from bertsmith.model.bert import Bert, BertForPreTraining, BertForSequenceClassification
+from bertsmith.model.bert import Bert, BertForPreTraining
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.initialisation import initialise
 

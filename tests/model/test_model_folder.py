@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.errors import ArtefactError, ConfigurationError, DamagedArtefact, MismatchedArtefact
-from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
+from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.folder import load_config, load_labels, load_model, load_weights, resolve_model_folder, save_model
 from bertsmith.text.tokenizer import Tokenizer

@@ -3,7 +3,8 @@
 import torch
 import transformers
 
-from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertForSequenceClassification
+from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.weight_names import TIED, hugging_face_names, is_harmless, plain_name, to_hugging_face
 

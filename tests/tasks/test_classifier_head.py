@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification
-
-from bertsmith.core.artefact import stage_artefact
-from bertsmith.model.bert import BertForSequenceClassification
-from bertsmith.model.folder import save_model
-from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
 from bertsmith.tasks.classification import SentenceObjective
-from bertsmith.tasks.collapse import BlindGuess
 from bertsmith.tasks.encoding import TaskBatches, TaskCursor, encode_examples
 from bertsmith.tasks.examples import Example
 from bertsmith.tasks.sequence_classifier import classifier_labels
+from transformers import AutoModelForSequenceClassification
+
+from bertsmith.core.artefact import stage_artefact
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification
+from bertsmith.model.folder import save_model
+from bertsmith.model.initialisation import initialise
+from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.tasks.collapse import BlindGuess
 from bertsmith.tasks.task import Columns, SentenceTask
 from bertsmith.training.loop import Position, training_steps
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings

@@ -15,16 +15,23 @@ from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
 from bertsmith.tasks.finetuning import FinetuneConfig, finetune
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.prediction import PredictConfig, predict
-from bertsmith.tasks.sequence_classifier import SequenceClassifier
+from bertsmith.tasks.task_model import TaskModel
 
 FLOAT32 = {"precision": "float32"}
-FAST = {"learning_rate": 5e-3, "epochs": 5, "max_seq_length": 32}
+FAST = {"learning_rate": 5e-3, "epochs": 5}
 
 
 def configuration(pretrained, out, data, *layers):
     return build_settings(
         FinetuneConfig,
-        {"model": pretrained, "out": out, "task_data": {"data": data}, "training": FAST, "runtime": FLOAT32},
+        {
+            "model": pretrained,
+            "out": out,
+            "task_data": {"data": data},
+            "inputs": {"max_seq_length": 32},
+            "training": FAST,
+            "runtime": FLOAT32,
+        },
         *layers,
     )
 
@@ -105,7 +112,7 @@ def test_the_folder_loads_in_transformers_with_equal_logits(fine_tuned):
     assert reference.config.id2label == {0: "bad", 1: "good"}
     inputs = AutoTokenizer.from_pretrained(out / "model")(texts, padding=True, return_tensors="pt")
     theirs = reference.eval()(**inputs).logits.softmax(dim=1)
-    classifier = SequenceClassifier.load(out, InferenceSettings(**FLOAT32))
+    classifier = TaskModel.load(out, InferenceSettings(**FLOAT32))
     ours = torch.tensor([list(prediction.probabilities.values()) for prediction in classifier.predict(texts)])
     torch.testing.assert_close(ours, theirs.detach(), atol=1e-5, rtol=1e-5)
     assert [prediction.label for prediction in classifier.predict(texts)] == ["good", "bad", "bad"]
@@ -118,7 +125,7 @@ def test_predictions_keep_the_order_of_the_input(fine_tuned, tmp_path, monkeypat
     path.write_text("\n".join(texts) + "\n")
     rows = predicted(fine_tuned, path)
     assert [row["line"] for row in rows] == list(range(1, 41))
-    alone = SequenceClassifier.load(fine_tuned[0], InferenceSettings(**FLOAT32))
+    alone = TaskModel.load(fine_tuned[0], InferenceSettings(**FLOAT32))
     for row, text in zip(rows, texts, strict=True):
         (expected,) = alone.predict([text])
         assert row["label"] == expected.label
@@ -187,7 +194,7 @@ def test_pairs_of_texts_in_csv_and_jsonl_with_a_held_out_dev(pretrained, tmp_pat
     (tmp_path / "new.txt").write_text("the cat\ta dog\n")
     assert predicted((tmp_path / "out", result), tmp_path / "new.txt")[0]["probabilities"] == row["probabilities"]
     with pytest.raises(InputError, match="takes a pair"):
-        SequenceClassifier.load(tmp_path / "out").predict(["the cat"])
+        TaskModel.load(tmp_path / "out").predict(["the cat"])
 
 
 def test_a_regression_predicts_a_score(pretrained, tmp_path):
@@ -242,10 +249,10 @@ def test_a_named_task_is_learnt_from_its_official_layout(pretrained, tmp_path):
     [
         ({"task_data": {"data": None}}, ConfigurationError, "Say what to learn from: --data FOLDER"),
         ({"task_data": {"task": "sst-2"}}, InputError, "train.tsv has no column 'sentence'"),
-        ({"task_data": {"task": "mrpc", "regression": True}}, ConfigurationError, "mrpc is a classification"),
+        ({"task_data": {"task": "mrpc", "regression": True}}, ConfigurationError, "What mrpc predicts is known"),
         ({"task_data": {"regression": True}}, InputError, "the score '"),
         ({"columns": {"label": "stars"}}, InputError, "has no column 'stars'. It has 'text', 'label'"),
-        ({"training": {"max_seq_length": 65}}, ConfigurationError, "--max-seq-length 65 is more than the 64 positions"),
+        ({"inputs": {"max_seq_length": 65}}, ConfigurationError, "--max-seq-length 65 is more than the 64 positions"),
         ({"model": "nowhere"}, ArtefactError, "There is no model at nowhere"),
         ({"task_data": {"dev": "nowhere.tsv"}}, InputError, "The dev file nowhere.tsv is not there"),
     ],

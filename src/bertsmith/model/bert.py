@@ -1,7 +1,7 @@
-"""BERT in the flat layout: encoder, and the encoder with the heads of each use (Devlin et al. 2019, section 3).
+"""BERT in the flat layout: the encoder, and the encoder with the heads of pre-training (Devlin et al. 2019, 3).
 
 Legend: B sequences, T tokens of all sequences together, M masked tokens, N tokens whose states are asked for, H hidden
-size, V vocabulary size, A heads, L layers, C outputs of a classifier.
+size, V vocabulary size, A heads, L layers.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName, reference_attention
-from bertsmith.model.configuration import BertConfig, ClassifierLabels
-from bertsmith.model.dropout import dropout
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.embeddings import Embeddings
 from bertsmith.model.encoder import Encoder
 from bertsmith.model.heads import MaskedLanguageModelHead, Pooler
@@ -118,27 +117,3 @@ class BertForMaskedLM(nn.Module):
         """
         masked_states = self.bert(inputs, masked_positions, attention=attention)
         return PreTrainingOutput(self.masked_lm(masked_states, self.bert.embeddings.tokens.weight), None)
-
-
-class BertForSequenceClassification(nn.Module):
-    """One label or one number for a text or a pair of texts (BERT 4.1): pooled state, dropout, linear layer."""
-
-    architecture: ClassVar[str] = "BertForSequenceClassification"
-
-    def __init__(self, config: BertConfig, labels: ClassifierLabels):
-        super().__init__()
-        self.config = config
-        self.labels = labels
-        rate = config.classifier_dropout
-        self.dropout_rate = config.hidden_dropout_prob if rate is None else rate
-        self.bert = Bert(config)
-        self.classifier = nn.Linear(config.hidden_size, len(labels.names))
-
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
-        """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
-        pooled = self.bert.pool(self.bert(inputs, inputs.first_tokens, attention=attention))
-        logits: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
-        return logits
-
-
-BertModel = Bert | BertForPreTraining | BertForMaskedLM | BertForSequenceClassification

@@ -14,7 +14,7 @@ from bertsmith.core.errors import ArtefactError, ConfigurationError
 CONFIGURATION_FILE = "config.json"
 
 Activation = Literal["gelu", "gelu_new", "relu"]
-Problem = Literal["classification", "regression"]
+Problem = Literal["classification", "multi_label", "regression"]
 
 # name -> (layers, hidden size, heads). Base and Large: BERT 3; the others: the authors' later small models.
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -37,6 +37,7 @@ _FIXED_KEYS: dict[str, tuple[Any, ...]] = {
 }
 _PROBLEM_TYPES: dict[str, Problem] = {
     "single_label_classification": "classification",
+    "multi_label_classification": "multi_label",
     "regression": "regression",
 }
 
@@ -122,19 +123,22 @@ class BertConfig(Settings):
 
 @dataclass(frozen=True)
 class ClassifierLabels:
-    """What the outputs of a sequence classifier mean.
+    """What the outputs of a classifier of sequences or tokens mean.
 
     names    one for each output, in order; a regression has one output
-    problem  "classification": softmax over the outputs; "regression": the output is the number itself
+    problem  "classification": softmax over the outputs; "multi_label": each output is yes or no by itself;
+             "regression": the output is the number itself
     """
 
     names: tuple[str, ...]
     problem: Problem = "classification"
 
     def __post_init__(self) -> None:
-        wrong_count = len(self.names) != 1 if self.problem == "regression" else len(self.names) < 2
+        least = 2 if self.problem == "classification" else 1
+        wrong_count = len(self.names) < least or (self.problem == "regression" and len(self.names) > 1)
         if wrong_count:
-            raise ConfigurationError(f"A {self.problem} cannot have {len(self.names)} outputs: {list(self.names)}.")
+            problem = self.problem.replace("_", "-")
+            raise ConfigurationError(f"A {problem} cannot have {len(self.names)} outputs: {list(self.names)}.")
 
     def to_hugging_face(self) -> dict[str, Any]:
         """The entries of a `config.json` that describe the labels."""

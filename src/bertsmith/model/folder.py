@@ -22,11 +22,12 @@ from bertsmith.core.artefact import MANIFEST, verify_artefact
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactError, MismatchedArtefact
-from bertsmith.model.bert import (
-    Bert,
-    BertForMaskedLM,
-    BertForPreTraining,
+from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert_for_tasks import (
+    BertForMultipleChoice,
+    BertForQuestionAnswering,
     BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
 )
 from bertsmith.model.configuration import (
@@ -43,7 +44,17 @@ from bertsmith.text.tokenizer import Tokenizer
 MODEL_CARD = "README.md"
 _KINDS = ("model", "checkpoint")
 
-ModelType = TypeVar("ModelType", Bert, BertForPreTraining, BertForMaskedLM, BertForSequenceClassification)
+ModelType = TypeVar(
+    "ModelType",
+    Bert,
+    BertForPreTraining,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertForMultipleChoice,
+    BertForQuestionAnswering,
+    BertForTokenClassification,
+)
+_CLASSIFIERS = (BertForSequenceClassification, BertForTokenClassification)
 
 
 def save_model(
@@ -66,7 +77,7 @@ def save_model(
             f"{model.config.vocab_size:,}. Save a model with the tokenizer that it was trained with."
         )
     entries = {"architectures": [model.architecture], "dtype": "float32"} | model.config.to_hugging_face()
-    if isinstance(model, BertForSequenceClassification):
+    if isinstance(model, _CLASSIFIERS):
         entries |= model.labels.to_hugging_face()
     (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     theirs = to_hugging_face(model.state_dict() if weights is None else weights)
@@ -87,22 +98,23 @@ def load_model(
     """Load a model of one of our classes from a folder of ours or of Hugging Face's, in float32, in training mode.
 
     seed       heads that the folder lacks get initial values from it, and the screen says so; None: that is an error
-    labels     of a sequence classifier; other labels than the folder's mean a new classifier. None: the folder's
+    labels     of a classifier; other labels than the folder's mean a new classifier. None: the folder's
     overrides  fields of the configuration that differ from the folder's, say `hidden_dropout_prob=0.0`
     raises     ArtefactError and its subclasses, ConfigurationError
     """
     folder = resolve_model_folder(folder)
     config = build_settings(BertConfig, load_config(folder).model_dump(), overrides)
     build: Callable[..., ModelType] = model_class
-    new_heads: list[str] = []
+    is_new = _read_entries(folder).get("architectures") not in (None, [model_class.architecture])
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
-        if issubclass(model_class, BertForSequenceClassification):
+        if issubclass(model_class, _CLASSIFIERS):
             stored_labels = load_labels(folder)
             model = build(config, labels or stored_labels)
-            new_heads = ["classifier"] if labels not in (None, stored_labels) else []
+            is_new = is_new or labels not in (None, stored_labels)
         else:
             model = build(config)
     model.to_empty(device="cpu")
+    new_heads = ["classifier"] if is_new else []  # other kinds of tasks have one of the same name
     missing = load_weights(model, folder, skip_heads=new_heads)
     if missing and seed is None:
         raise ArtefactError(

@@ -7,7 +7,8 @@ import torch
 
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.core.randomness import derive_seed
-from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining, BertModel
+from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert_for_tasks import BertModel
 from bertsmith.model.cooccurrence import initialise_cooccurrence
 from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
 from bertsmith.model.weight_names import PREFIX

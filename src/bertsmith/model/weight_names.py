@@ -33,13 +33,14 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "masked_lm": ("cls.predictions",),  # its bias, one for each piece
     "next_sentence": ("cls.seq_relationship",),
     "classifier": ("classifier",),
+    "qa_outputs": ("qa_outputs",),
 }
 
 # What is added to an encoder: a folder may lack it, and it may hold one that a model does not have.
-HEADS = ("pooler", "masked_lm", "next_sentence", "classifier")
+HEADS = ("pooler", "masked_lm", "next_sentence", "classifier", "qa_outputs")
 
 # Tensors of Hugging Face folders that carry nothing of ours.
-_HARMLESS = ("embeddings.position_ids", "qa_outputs.weight", "qa_outputs.bias")
+_HARMLESS = ("embeddings.position_ids",)
 
 # The vocabulary layer is the token embeddings again; older files store both.
 TIED = {

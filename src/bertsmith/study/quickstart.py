@@ -29,6 +29,7 @@ from bertsmith.study.word_order import word_count_accuracy
 from bertsmith.tasks.filling import FillConfig, fill
 from bertsmith.tasks.finetuning import FinetuneConfig, FinetuneTrainingSettings, finetune
 from bertsmith.tasks.finetuning_result import FinetuneResult
+from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task_data import TaskDataSettings
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
@@ -150,7 +151,8 @@ def finetuning_settings(
         seeds=config.seeds,
         initialisation=initialisation,
         task_data=TaskDataSettings(data=data.task),
-        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=4, batch_size=16, max_seq_length=64, dropout=0.0),
+        inputs=InputLimits(max_seq_length=64),
+        training=FinetuneTrainingSettings(learning_rate=3e-4, epochs=4, batch_size=16, dropout=0.0),
     )
 
 

@@ -5,55 +5,13 @@ it for Large and restarts). Two signs are looked for while the run goes on: a tr
 blind guessing on the same examples, and dev predictions that are all the same. A run counts as collapsed if it ends
 with the second, or with the first and dev predictions no better than blind ones. It is reported as such and kept;
 nothing is restarted behind anyone's back.
-
-Legend: N examples, B examples of a batch, C labels.
 """
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from bertsmith.core.console import console
-from bertsmith.tasks.metrics import Values, accuracy, pearson
 
 _WATCH_FROM = 0.3  # the first tenth of a run warms up, the second learns with the full rate; the third is judged first
-_NO_CORRELATION = 0.1
-_CONSTANT_SCORES = 0.001  # scores that spread less than 0.1 % of the labels' standard deviation are one score
-
-
-class BlindGuess:
-    """Someone who knows how frequent each label is (or the mean of the scores), and does not read the texts.
-
-    labels  [N]  of the training examples: indices, or scores
-    """
-
-    def __init__(self, labels: Values, *, is_regression: bool):
-        self._is_regression = is_regression
-        self._mean = float(labels.astype(np.float64).mean())
-        counts = np.ones(1) if is_regression else np.bincount(labels.astype(np.int64))
-        self._surprise = torch.from_numpy(-np.log(np.maximum(counts, 1) / counts.sum())).float()  # [C], in nats
-
-    def loss_sum(self, labels: Tensor) -> Tensor:
-        """The sum of the losses on some labels: [B] to []. The mean over all of training is the labels' entropy."""
-        if self._is_regression:
-            return (labels.float() - self._mean).square().sum()
-        return self._surprise.to(labels.device)[labels].sum()
-
-
-def is_no_better_than_blind(predictions: Values, labels: Values, *, is_regression: bool) -> bool:
-    """Whether predictions [N] are no better than the most frequent label, or hardly correlated with the scores [N]."""
-    if is_regression:
-        return abs(pearson(labels, predictions)) < _NO_CORRELATION
-    return accuracy(labels, predictions) <= float(np.bincount(labels.astype(np.int64)).max()) / len(labels)
-
-
-def are_constant(predictions: Values, labels: Values, *, is_regression: bool) -> bool:
-    """Whether all predictions [N] are the same although the labels [N] are not."""
-    if is_regression:
-        return bool(np.std(predictions.astype(np.float64)) < _CONSTANT_SCORES * np.std(labels.astype(np.float64)))
-    return len(np.unique(predictions)) == 1 and len(np.unique(labels)) > 1
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """The verb `evaluate`: a fine-tuned model on labelled examples; a pre-trained one on held-out text or minimal pairs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 from rich.console import Group
@@ -16,14 +16,13 @@ from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError, MismatchedArtefact
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.model.folder import load_model, resolve_model_folder
-from bertsmith.tasks.encoding import encode_examples
-from bertsmith.tasks.examples import label_parser, read_examples, require_part
-from bertsmith.tasks.glue import find_task
+from bertsmith.tasks.catalogue import find_task
+from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
-from bertsmith.tasks.sequence_classifier import SequenceClassifier, score_examples
+from bertsmith.tasks.parts import require_part
 from bertsmith.tasks.tables import OnError
-from bertsmith.tasks.task import SentenceTask
-from bertsmith.tasks.task_data import ColumnSettings
+from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_model import TaskModel, network_outputs
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.evaluation import HeldOutScores, guess_held_out
@@ -108,22 +107,28 @@ def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairSco
 
 
 def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
-    classifier = SequenceClassifier.load(config.model, config.runtime, config.max_seq_length)
-    task = _reading_task(config, classifier.task)
+    model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
+    task = _reading_task(config, model.task)
     path = data if data.is_file() else require_part(data, task, config.part)
-    examples = read_examples(path, task.columns, label_parser(task), config.on_error)
-    encoded = encode_examples(examples.rows, task, classifier.tokenizer, classifier.max_seq_length)
-    scores, _ = score_examples(classifier.model, task, encoded, config.runtime.batch_size)
-    return TaskScores(config.model, path, task.name, len(encoded), encoded.num_cut, scores)
+    examples = task.read(path, config.on_error)
+    encoded = task.encode(examples.rows, model.tokenizer, model.limits)
+    outputs = network_outputs(model.network, encoded, config.runtime.batch_size)
+    scores = task.score(task.predictions(outputs, encoded, examples.rows), examples.rows)
+    return TaskScores(config.model, path, task.name, len(examples.rows), encoded.num_cut, scores)
 
 
-def _reading_task(config: EvaluateConfig, own: SentenceTask) -> SentenceTask:
-    """The model's own task, or a named one with the same labels."""
+def _reading_task(config: EvaluateConfig, own: Task[Any, Any]) -> Task[Any, Any]:
+    """The model's own task, or a named one of the same kind with the same labels."""
     task = own if config.task is None else find_task(config.task)
-    if task.labels != own.labels:
-        theirs, ours = (", ".join(labels or ["a score"]) for labels in (task.labels, own.labels))
-        raise MismatchedArtefact(f"The model {config.model} predicts {ours}; the task {task.name} asks for {theirs}.")
-    return replace(task, columns=config.columns.over(task.columns))
+    if (task.kind, task.outputs) != (own.kind, own.outputs):
+        raise MismatchedArtefact(
+            f"The model {config.model} predicts {_described(own)}; the task {task.name} asks for {_described(task)}."
+        )
+    return task.with_columns(config.columns)
+
+
+def _described(task: Task[Any, Any]) -> str:
+    return task.kind if task.outputs is None else ", ".join(task.outputs.names)
 
 
 def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:

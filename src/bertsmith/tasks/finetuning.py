@@ -23,16 +23,19 @@ from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, requir
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.bert import BertForSequenceClassification
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, load_model, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_files import weight_file_names
-from bertsmith.tasks.encoding import EncodedExamples, encode_examples
+from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.finetuning_result import FinetuneResult, best_run, model_card, results_page, summarise
-from bertsmith.tasks.seed_run import SeedResult, SeedSettings, run_seed
-from bertsmith.tasks.sequence_classifier import classifier_labels
-from bertsmith.tasks.task import SentenceTask
-from bertsmith.tasks.task_data import ColumnSettings, TaskData, TaskDataSettings, load_task_data
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.loss_settings import LossSettings
+from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
+from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_data import TaskData, TaskDataSettings, load_task_data
+from bertsmith.tasks.task_file import save_task
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import METRICS_FILE
@@ -59,9 +62,6 @@ class FinetuneTrainingSettings(OptimiserSettings):
     dropout: float = Field(
         0.1, ge=0, lt=1, description="dropout everywhere in the network, whatever it was pre-trained with"
     )
-    max_seq_length: int = Field(
-        128, ge=4, description="longest input in tokens, [CLS] and [SEP] included; the rest is cut"
-    )
 
 
 class FinetuneRuntimeSettings(MachineSettings):
@@ -71,7 +71,7 @@ class FinetuneRuntimeSettings(MachineSettings):
 
 
 class FinetuneConfig(Settings):
-    """Fine-tune a pre-trained model on a task of one text or a pair of texts."""
+    """Fine-tune a pre-trained model on a task."""
 
     model: Path = Field(description="pre-trained model: a run folder of `pretrain`, a model folder, or Hugging Face's")
     out: Path = Field(description="new folder for the task model, its scores and its log")
@@ -84,7 +84,9 @@ class FinetuneConfig(Settings):
     dry_run: bool = Field(False, description="pass every stage in seconds, keep nothing")
     task_data: TaskDataSettings = TaskDataSettings()
     columns: ColumnSettings = ColumnSettings()
+    inputs: InputLimits = InputLimits()
     training: FinetuneTrainingSettings = FinetuneTrainingSettings()
+    loss: LossSettings = LossSettings()
     runtime: FinetuneRuntimeSettings = FinetuneRuntimeSettings()
 
 
@@ -92,6 +94,7 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     """Fine-tune with one added layer (BERT 4): once with each seed; keeps the best, writes everything down."""
     require_free(config.out)
     data = load_task_data(config.task_data, config.columns, config.seed)
+    config = with_recommended(config, data.task)
     if not config.dry_run:
         result = _finetune(config, data)
         console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
@@ -104,11 +107,21 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     return replace(result, out=config.out)
 
 
+def with_recommended(config: FinetuneConfig, task: Task[Any, Any]) -> FinetuneConfig:
+    """The settings, with those that the task recommends wherever nothing was said."""
+    changes: dict[str, Settings] = {}
+    for group, values in task.recommended.items():
+        settings: Settings = getattr(config, group)
+        unsaid = {name: value for name, value in values.items() if name not in settings.model_fields_set}
+        changes[group] = settings.model_copy(update=unsaid)
+    return config.model_copy(update=changes)
+
+
 def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
     """Encode, train with each seed, write."""
     source = resolve_model_folder(config.model)
     tokenizer = Tokenizer.load(source)
-    train, dev = _encode(data, tokenizer, source, config.training.max_seq_length)
+    train, dev = _encode(data, tokenizer, source, config.inputs)
     settings = _seed_settings(config, data.task)
     provenance: dict[str, Any] = {
         "command": "finetune",
@@ -119,17 +132,19 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         runs: list[SeedResult] = []
         with (staging.folder / METRICS_FILE).open("w", encoding="utf-8") as log:
             for seed in range(config.seed, config.seed + config.seeds):
-                model = _new_model(config, source, data.task, seed)
-                run, weights = run_seed(settings, model, train, dev, seed, lambda entry: _write_line(log, entry))
+                model = _new_network(config, source, data.task, seed)
+                run, weights = run_seed(
+                    settings, model, train.encoded, dev, seed, lambda entry: _write_line(log, entry)
+                )
                 runs.append(run)
                 console.print(_sentence(run), soft_wrap=True)
                 if best_run(runs, data.task) is run:
                     best_model, best_weights = model, {name: weight.clone() for name, weight in weights.items()}
         result = summarise(config.out, data.task, runs)
-        _write_results(staging.folder, result, data, {"train": train} | dev)
+        _write_results(staging.folder, result, {"train": train} | dev)
         with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
             save_model(best_model, inner.folder, tokenizer, model_card=model_card(result), weights=best_weights)
-            data.task.save(inner.folder, max_seq_length=config.training.max_seq_length, seed=result.best_seed)
+            save_task(inner.folder, data.task, config.inputs, seed=result.best_seed)
     return result
 
 
@@ -142,27 +157,31 @@ def model_fingerprint(folder: Path) -> str:
 
 
 def _encode(
-    data: TaskData, tokenizer: Tokenizer, source: Path, max_seq_length: int
-) -> tuple[EncodedExamples, dict[str, EncodedExamples]]:
+    data: TaskData, tokenizer: Tokenizer, source: Path, limits: InputLimits
+) -> tuple[EncodedPart, dict[str, EncodedPart]]:
     """Encode train and dev; say how many examples there are and how many were cut."""
     positions = load_config(source).max_position_embeddings
-    if max_seq_length > positions:
+    if limits.max_seq_length > positions:
         raise ConfigurationError(
-            f"--max-seq-length {max_seq_length} is more than the {positions} positions that {source} has. Lower it."
+            f"--max-seq-length {limits.max_seq_length} is more than the {positions} positions that {source} has. "
+            f"Lower it."
         )
-    encoded = {}
-    for part, examples in {"train": data.train, **data.dev}.items():
-        encoded[part] = encode_examples(examples.rows, data.task, tokenizer, max_seq_length)
-        cut = f", {encoded[part].num_cut:,} of them cut to {max_seq_length} tokens" if encoded[part].num_cut else ""
-        console.print(f"{data.task.name} {part}: {len(examples.rows):,} examples{cut}", soft_wrap=True)
-    return encoded.pop("train"), encoded
+    parts = {}
+    for name, examples in {"train": data.train, **data.dev}.items():
+        encoded = data.task.encode(examples.rows, tokenizer, limits)
+        parts[name] = EncodedPart(examples, encoded)
+        windows = f" in {len(encoded):,} windows" if len(encoded) != len(examples.rows) else ""
+        cut = f", {encoded.num_cut:,} of them cut to {limits.max_seq_length} tokens" if encoded.num_cut else ""
+        console.print(f"{data.task.name} {name}: {len(examples.rows):,} examples{windows}{cut}", soft_wrap=True)
+    return parts.pop("train"), parts
 
 
-def _seed_settings(config: FinetuneConfig, task: SentenceTask) -> SeedSettings:
+def _seed_settings(config: FinetuneConfig, task: Task[Any, Any]) -> SeedSettings:
     device = config.runtime.take_device()
     return SeedSettings(
         task=task,
         optimiser=config.training,
+        loss=config.loss,
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         micro_batch_size=config.runtime.micro_batch_size,
@@ -171,29 +190,37 @@ def _seed_settings(config: FinetuneConfig, task: SentenceTask) -> SeedSettings:
     )
 
 
-def _new_model(config: FinetuneConfig, source: Path, task: SentenceTask, seed: int) -> BertForSequenceClassification:
+def _new_network(config: FinetuneConfig, source: Path, task: Task[Any, Any], seed: int) -> TaskNetwork:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
-    labels, rate = classifier_labels(task), config.training.dropout
+    rate = config.training.dropout
     rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
     if config.initialisation == "pretrained":
-        return load_model(BertForSequenceClassification, source, seed=seed, labels=labels, **rates)
-    model = BertForSequenceClassification(load_config(source).model_copy(update=rates), labels)
-    initialise(model, "normal" if config.initialisation == "random" else "neighbour", seed=seed)
-    return model
+        network: TaskNetwork = load_model(task.network, source, seed=seed, labels=task.outputs, **rates)  # type: ignore[type-var]
+        return network
+    shape = load_config(source).model_copy(update=rates)
+    network = new_network(task, shape)
+    initialise(network, "normal" if config.initialisation == "random" else "neighbour", seed=seed)
+    return network
 
 
-def _write_results(
-    folder: Path, result: FinetuneResult, data: TaskData, encoded: Mapping[str, EncodedExamples]
-) -> None:
-    sources = {"train": data.train, **data.dev}
+def new_network(task: Task[Any, Any], shape: BertConfig) -> TaskNetwork:
+    """The network of a task, with torch's weights."""
+    network = task.network
+    if issubclass(network, BertForSequenceClassification | BertForTokenClassification):
+        assert task.outputs is not None  # what labels a classifier has is a part of its task
+        return network(shape, task.outputs)
+    return network(shape)
+
+
+def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, EncodedPart]) -> None:
     parts = {
-        part: {
-            "file": str(examples.source),
-            "examples": len(examples.rows),
-            "cut": encoded[part].num_cut,
-            "skipped": [{"line": line, "reason": reason} for line, reason in examples.skipped],
+        name: {
+            "file": str(part.examples.source),
+            "examples": len(part.examples.rows),
+            "cut": part.encoded.num_cut,
+            "skipped": [{"line": line, "reason": reason} for line, reason in part.examples.skipped],
         }
-        for part, examples in sources.items()
+        for name, part in encoded.items()
     }
     content = asdict(result) | {"parts": parts}
     del content["out"]

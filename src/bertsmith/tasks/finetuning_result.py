@@ -4,11 +4,12 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from bertsmith.tasks.seed_run import SeedResult
-from bertsmith.tasks.task import SentenceTask
+from bertsmith.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class FinetuneResult:
         return table
 
 
-def best_run(runs: Sequence[SeedResult], task: SentenceTask) -> SeedResult:
+def best_run(runs: Sequence[SeedResult], task: Task[Any, Any]) -> SeedResult:
     """The run with the highest primary metric on the first dev part; of equals the first."""
     return max(runs, key=lambda run: next(iter(run.dev.values()))[task.metrics[0]])
 
 
-def summarise(out: Path, task: SentenceTask, runs: Sequence[SeedResult]) -> FinetuneResult:
+def summarise(out: Path, task: Task[Any, Any], runs: Sequence[SeedResult]) -> FinetuneResult:
     """Means and spreads over the seeds."""
     means = {
         part: {metric: _spread([run.dev[part][metric] for run in runs]) for metric in task.metrics}

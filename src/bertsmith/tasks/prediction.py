@@ -8,23 +8,20 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError
-from bertsmith.tasks.encoding import encode_texts
-from bertsmith.tasks.examples import Example, parse_example
+from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
-from bertsmith.tasks.sequence_classifier import SequenceClassifier
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
-from bertsmith.tasks.task import Columns, SentenceTask
-from bertsmith.tasks.task_data import ColumnSettings
+from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_model import TaskModel
 
 _WINDOW = 2048  # rows that are sorted by length together
 
@@ -52,19 +49,14 @@ def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
 
     raises  InputError for a file, row or column that cannot be used
     """
-    classifier = SequenceClassifier.load(config.model, config.runtime, config.max_seq_length)
-    given = ColumnSettings(text=config.text, text_pair=config.text_pair)
-    columns = given.over(classifier.task.input_columns)
+    model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
+    task = model.task.with_columns(ColumnSettings(text=config.text, text_pair=config.text_pair))
     bad_rows = BadRows("standard input" if str(config.input) == "-" else str(config.input), config.on_error)
     with _open_input(config.input) as stream:
-        examples = _examples(stream, _input_format(config, stream), columns, classifier.task, bad_rows)
+        examples = _examples(stream, _input_format(config, stream), task, bad_rows)
         while window := list(islice(examples, _WINDOW)):
-            pairs = [example.text_pair or "" for example in window] if classifier.task.is_pair else None
-            texts = [example.text for example in window]
-            encoded = encode_texts(texts, pairs, classifier.tokenizer, classifier.max_seq_length)
-            outputs = classifier.outputs(encoded, config.runtime.batch_size)
-            for example, prediction in zip(window, classifier.predictions(outputs), strict=True):
-                yield {"line": example.line} | asdict(prediction)
+            for example, prediction in zip(window, model.predictions(window, config.runtime.batch_size), strict=True):
+                yield task.entry(example, prediction)
     bad_rows.print_summary()
 
 
@@ -93,15 +85,13 @@ def _input_format(config: PredictConfig, stream: BufferedReader) -> Literal["jso
     return FORMATS.get(config.input.suffix.lower(), "lines")
 
 
-def _examples(
-    stream: BinaryIO, input_format: str, columns: Columns, task: SentenceTask, bad_rows: BadRows
-) -> Iterator[Example]:
+def _examples(stream: BinaryIO, input_format: str, task: Task[Any, Any], bad_rows: BadRows) -> Iterator[Any]:
     if input_format == "lines":
         yield from _examples_of_lines(stream, task, bad_rows)
         return
-    for row in rows_of_stream(stream, cast(TableFormat, input_format), bad_rows, header=columns.have_names):
+    for row in rows_of_stream(stream, cast(TableFormat, input_format), bad_rows, header=task.has_header):
         try:
-            yield parse_example(row, columns, None)
+            yield task.example_of_row(row)
         except ValueError as error:
             bad_rows.add(row.line, str(error))
         except KeyError as error:
@@ -109,11 +99,9 @@ def _examples(
             bad_rows.add(row.line, f"there is no '{error.args[0]}' among {present}; name it with --text or --text-pair")
 
 
-def _examples_of_lines(stream: BinaryIO, task: SentenceTask, bad_rows: BadRows) -> Iterator[Example]:
-    """Each line is a text, or two with a tab between. An empty line is an empty text, so that lines stay aligned."""
+def _examples_of_lines(stream: BinaryIO, task: Task[Any, Any], bad_rows: BadRows) -> Iterator[Any]:
     for number, line in decoded_lines(stream, bad_rows):
-        texts = line.removesuffix("\n").split("\t") if task.is_pair else [line.removesuffix("\n")]
-        if task.is_pair and len(texts) != 2:
-            bad_rows.add(number, f"the task {task.name} takes two texts with a tab between, and here are {len(texts)}")
-            continue
-        yield Example(texts[0], texts[1] if task.is_pair else None, None, number)
+        try:
+            yield task.example_of_line(number, line.removesuffix("\n"))
+        except ValueError as error:
+            bad_rows.add(number, str(error))

@@ -3,24 +3,25 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
-from bertsmith.model.bert import BertForSequenceClassification
-from bertsmith.tasks.classification import SentenceObjective
-from bertsmith.tasks.collapse import BlindGuess, CollapseWatch, LossComparison, are_constant, is_no_better_than_blind
-from bertsmith.tasks.encoding import EncodedExamples, TaskBatches, TaskCursor
-from bertsmith.tasks.sequence_classifier import score_examples
-from bertsmith.tasks.task import SentenceTask
+from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.tasks.collapse import CollapseWatch, LossComparison
+from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
+from bertsmith.tasks.loss_settings import LossSettings
+from bertsmith.tasks.task import Examples, Task
+from bertsmith.tasks.task_model import network_outputs
 from bertsmith.training.loop import Position, training_steps
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
 
 _LOG_STEPS = 10  # optimiser steps between lines of metrics.jsonl
+_SCORING_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class SeedResult:
 class SeedSettings:
     """What all seeds of a fine-tuning share."""
 
-    task: SentenceTask
+    task: Task[Any, Any]
     optimiser: OptimiserSettings
+    loss: LossSettings
     epochs: int
     batch_size: int
     micro_batch_size: int
@@ -66,14 +68,22 @@ class SeedSettings:
     precision: torch.dtype
 
 
+@dataclass(frozen=True)
+class EncodedPart:
+    """A part of the data, as it is scored and as it is read."""
+
+    examples: Examples[Any]
+    encoded: EncodedExamples
+
+
 Record = Callable[[Mapping[str, object]], None]
 
 
 def run_seed(
     settings: SeedSettings,
-    model: BertForSequenceClassification,
+    model: TaskNetwork,
     train: EncodedExamples,
-    dev: Mapping[str, EncodedExamples],
+    dev: Mapping[str, EncodedPart],
     seed: int,
     record: Record,
 ) -> tuple[SeedResult, Mapping[str, Tensor]]:
@@ -82,14 +92,12 @@ def run_seed(
     record   takes a line of metrics.jsonl
     returns  the result, and the float32 weights after the last epoch (views: copy what must last)
     """
-    assert train.labels is not None
     optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision)
     batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
-    guess = BlindGuess(train.labels, is_regression=settings.task.is_regression)
     watch = CollapseWatch(seed)
     total_steps = settings.epochs * batches.batches_per_epoch
     steps = training_steps(
-        SentenceObjective(model, guess),
+        settings.task.objective(model, train, settings.loss),
         batches,
         optimiser,
         duration=Duration(steps=total_steps),
@@ -120,26 +128,22 @@ def run_seed(
 
 
 def _close_epoch(
-    task: SentenceTask,
-    model: BertForSequenceClassification,
-    dev: Mapping[str, EncodedExamples],
+    task: Task[Any, Any],
+    model: TaskNetwork,
+    dev: Mapping[str, EncodedPart],
     epoch: int,
     losses: LossComparison,
 ) -> EpochResult:
     """Score dev and look for signs of collapse."""
     scores: dict[str, Mapping[str, float]] = {}
     collapse = None
-    for part, encoded in dev.items():
-        scores[part], predictions = score_examples(model, task, encoded)
-        assert encoded.labels is not None
-        if is_no_better_than_blind(predictions, encoded.labels, is_regression=task.is_regression):
+    for name, part in dev.items():
+        outputs = network_outputs(model, part.encoded, _SCORING_BATCH)
+        predictions = task.predictions(outputs, part.encoded, part.examples.rows)
+        scores[name] = task.score(predictions, part.examples.rows)
+        blindness = task.blindness(predictions, part.examples.rows)
+        if blindness.no_better:
             collapse = losses.sign()
-        if are_constant(predictions, encoded.labels, is_regression=task.is_regression):
-            collapse = f"all {len(predictions):,} {part} predictions are {_answer(task, predictions)}"
+        if blindness.constant_answer is not None:
+            collapse = f"all {len(predictions):,} {name} predictions are {blindness.constant_answer}"
     return EpochResult(epoch, losses.mean, scores, collapse)
-
-
-def _answer(task: SentenceTask, predictions: np.ndarray) -> str:
-    if task.labels is None:
-        return f"about {float(np.mean(predictions)):.2f}"
-    return f"'{task.labels[int(predictions[0])]}'"

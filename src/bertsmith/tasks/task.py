@@ -1,97 +1,137 @@
-"""A task of the kind *sentence(s)*: one text or a pair of texts, and one label or one number for it (BERT 4.1).
+"""What the verbs ask of a task, whatever its kind: `finetune`, `evaluate` and `predict` know nothing else of it.
 
-A task is a description, not code: where the texts and the label stand, what the labels are, how predictions are scored
-and in which files the parts lie. The nine tasks of GLUE are rows of a table of such descriptions (`glue.py`); a file of
-one's own is described by the names of its columns. Reading, encoding, head, loss, metrics and prediction follow from
-it.
+A task is a small description (which files, which columns, which labels, which metrics) of one of five kinds. A kind is
+a folder of this room: how its files are read, how an example becomes what the network reads, which network and which
+loss, how outputs become predictions, and how these are scored.
+
+    files --read--> Examples --encode--> EncodedExamples --network--> outputs --predictions--> scores, files
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from bertsmith.core.artefact import MANIFEST, verify_artefact
-from bertsmith.core.errors import ArtefactError
-from bertsmith.tasks.tables import Column
+import numpy as np
+import numpy.typing as npt
 
-TASK_FILE = "task.json"
+from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.tasks.columns import ColumnSettings
+from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.loss_settings import LossSettings
+from bertsmith.tasks.tables import OnError, Row
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.loop import Objective
 
-
-@dataclass(frozen=True)
-class Columns:
-    """Where a row holds what. Names; or places (from 0), which say that the file has no header."""
-
-    text: Column
-    text_pair: Column | None = None
-    label: Column | None = None
-
-    @property
-    def have_names(self) -> bool:
-        """Whether the first line of a tsv or csv file names the columns."""
-        return isinstance(self.text, str)
+ExampleT = TypeVar("ExampleT")
+PredictionT = TypeVar("PredictionT")
+Outputs = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class SentenceTask:
-    """Classification (`labels` in the order of the model's outputs) or regression (`labels` is None).
+class Examples(Generic[ExampleT]):
+    """The usable examples of one file, in order, and what was skipped: (line or place, reason)."""
 
-    score_range  the smallest and largest score that a regression label may have, or None for any finite number
-    metrics      names from `metrics.METRICS`; the first is the primary one, by which the best run is chosen
-    files        part ("train", "dev", "test", ...) -> names that its file may have in the task's folder
-    unlabelled   columns of the official test file where they differ from the others'
+    source: Path
+    rows: Sequence[ExampleT]
+    skipped: Sequence[tuple[int, str]] = ()
+
+    def first(self, count: int) -> Self:
+        """The first `count` of them, for a rehearsal."""
+        return replace(self, rows=self.rows[:count])
+
+
+@dataclass(frozen=True)
+class Blindness:
+    """Signs that a network looks at nothing.
+
+    no_better        whether it does no better on dev than an answer that needs no reading
+    constant_answer  what it says of every example, in words; None if it says different things
     """
 
-    name: str
-    columns: Columns
-    labels: tuple[str, ...] | None
-    metrics: tuple[str, ...]
-    score_range: tuple[float, float] | None = None
-    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    unlabelled: Columns | None = None
+    no_better: bool
+    constant_answer: str | None
 
-    @property
-    def is_regression(self) -> bool:
-        """Whether the model gives one number instead of one output for each label."""
-        return self.labels is None
 
-    @property
-    def is_pair(self) -> bool:
-        """Whether an example has two texts."""
-        return self.columns.text_pair is not None
+class Task(Protocol[ExampleT, PredictionT]):
+    """A task of some kind: a frozen dataclass whose fields are plain data, which go into task.json."""
 
-    @property
-    def input_columns(self) -> Columns:
-        """Columns of a file without labels: what `predict` reads."""
-        return self.unlabelled or self.columns
-
-    def save(self, folder: Path, **facts: int) -> None:
-        """Write `task.json` into a model folder; `facts` (seed, max_seq_length, ...) stand beside the description."""
-        content = json.dumps({"task": asdict(self)} | facts, indent=2, sort_keys=True)
-        (folder / TASK_FILE).write_text(content + "\n", encoding="utf-8")
+    kind: ClassVar[str]
+    endings: ClassVar[tuple[str, ...]]  # of its files, where `files` does not name them
 
     @classmethod
-    def load(cls, folder: Path) -> tuple["SentenceTask", dict[str, int]]:
-        """The description in a fine-tuned model folder, and the facts beside it."""
-        path = folder / TASK_FILE
-        if path.is_file() and (folder / MANIFEST).is_file():
-            verify_artefact(folder, "model", only=[TASK_FILE])
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            entries = content.pop("task")
-            entries["columns"] = Columns(**entries["columns"])
-            if entries["unlabelled"] is not None:
-                entries["unlabelled"] = Columns(**entries["unlabelled"])
-            for name in ("labels", "metrics", "score_range"):
-                entries[name] = None if entries[name] is None else tuple(entries[name])
-            entries["files"] = {part: tuple(names) for part, names in entries["files"].items()}
-            return cls(**entries), content
-        except FileNotFoundError:
-            raise ArtefactError(
-                f"{folder} is not a fine-tuned model: it has no {TASK_FILE}. "
-                f"Make one with `bertsmith finetune {folder} ...`."
-            ) from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise ArtefactError(
-                f"{path} is not a task description of this bertsmith. Restore the folder from a copy."
-            ) from None
+    def of_files(cls, name: str) -> Self:
+        """A task whose files are one's own, in the usual layout of its kind."""
+
+    @property
+    def recommended(self) -> Mapping[str, Mapping[str, Any]]:
+        """Settings of `finetune`, by group, that take the places of its defaults where nothing is said."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of its scores; the first is the primary one, by which the best run is chosen."""
+
+    @property
+    def files(self) -> Mapping[str, tuple[str, ...]]:
+        """Part ("train", "dev", "test", ...) -> names that its file may have in the task's folder."""
+
+    @property
+    def network(self) -> type[TaskNetwork]:
+        """The class of the network: the encoder and the added layer."""
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line of a table names the columns."""
+
+    @property
+    def outputs(self) -> ClassifierLabels | None:
+        """What the outputs are called, where there is one for each label."""
+
+    def with_columns(self, columns: ColumnSettings) -> Self:
+        """The same task for files with other columns. Raises ConfigurationError for a kind without columns."""
+
+    def read(self, path: Path, on_error: OnError, *, labelled: bool = True) -> Examples[ExampleT]:
+        """The examples of a file. Raises InputError by file, line and reason."""
+
+    def example_of_row(self, row: Row) -> ExampleT:
+        """An example without a label from a row of a table or a JSON object.
+
+        raises  ValueError with the reason if it is none, KeyError for a column that is not there
+        """
+
+    def example_of_line(self, number: int, line: str) -> ExampleT:
+        """An example without a label from a plain line of text. Raises ValueError with the reason if it is none."""
+
+    def example_of(self, value: Any) -> ExampleT:  # noqa: ANN401
+        """An example without a label from a Python value, as `TaskModel.predict` takes it. Raises InputError."""
+
+    def with_labels_of(self, examples: Examples[ExampleT]) -> Self:
+        """The same task where the labels are known already; else with those that occur."""
+
+    def encode(
+        self, examples: Sequence[ExampleT], tokenizer: Tokenizer, limits: InputLimits, *, labelled: bool = True
+    ) -> EncodedExamples:
+        """What the network reads of the examples, in order: one input for each, or several windows."""
+
+    def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> Objective[TaskBatch]:
+        """The loss, with the metric `blind_loss`: what guessing without reading costs."""
+
+    def predictions(
+        self, outputs: Sequence[Outputs], encoded: EncodedExamples, examples: Sequence[ExampleT]
+    ) -> list[PredictionT]:
+        """Outputs of the network for each input, as a prediction for each example."""
+
+    def score(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> dict[str, float]:
+        """The metrics of predictions for labelled examples, as the official evaluation computes them."""
+
+    def entry(self, example: ExampleT, prediction: PredictionT) -> dict[str, object]:
+        """A prediction as a line of JSON: where the example stands, and what is said of it."""
+
+    def blindness(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Blindness:
+        """Signs that the network behind these predictions looks at nothing."""

@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+from bertsmith.tasks.metrics import METRICS, predictions_of, score
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
-
-from bertsmith.tasks.metrics import METRICS, predictions_of, score
 
 REFERENCES = {
     "accuracy": sklearn_metrics.accuracy_score,

@@ -1,8 +1,9 @@
 """Scores of a task, as the official evaluations compute them; scikit-learn and scipy do the arithmetic.
 
-N examples. A classification's predictions and labels are indices into the task's labels; in binary F1 the second label
-(index 1) is the positive class. A correlation with a constant is not defined; it is given as 0, since such predictions
-say nothing about the order of the examples.
+N examples, C labels. A classification's predictions and labels are indices into the task's labels [N], those of a task
+with several labels yes and no [N, C], those of a regression numbers [N]. In binary F1 the second label (index 1) is the
+positive class. A correlation with a constant is not defined; it is given as 0, since such predictions say nothing about
+the order of the examples.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,12 @@ from sklearn import metrics
 
 Values = npt.NDArray[np.generic]
 
+_NO_CORRELATION = 0.1
+_CONSTANT_SCORES = 0.001  # scores that spread less than 0.1 % of the labels' standard deviation are one score
+
 
 def accuracy(labels: Values, predictions: Values) -> float:
-    """Share of right predictions."""
+    """Share of right predictions; of several labels, all of them must be right."""
     return float(metrics.accuracy_score(labels, predictions))
 
 
@@ -29,6 +33,11 @@ def f1(labels: Values, predictions: Values) -> float:
 def macro_f1(labels: Values, predictions: Values) -> float:
     """Mean over the labels of each one's F1, so that rare labels count as much as frequent ones."""
     return float(metrics.f1_score(labels, predictions, average="macro", zero_division=0))
+
+
+def micro_f1(labels: Values, predictions: Values) -> float:
+    """F1 of all labels of all examples together, for tasks with several labels."""
+    return float(metrics.f1_score(labels, predictions, average="micro", zero_division=0))
 
 
 def matthews(labels: Values, predictions: Values) -> float:
@@ -47,7 +56,7 @@ def spearman(labels: Values, predictions: Values) -> float:
 
 
 METRICS: Mapping[str, Callable[[Values, Values], float]] = {
-    function.__name__: function for function in (accuracy, f1, macro_f1, matthews, pearson, spearman)
+    function.__name__: function for function in (accuracy, f1, macro_f1, micro_f1, matthews, pearson, spearman)
 }
 
 
@@ -56,9 +65,23 @@ def score(names: Sequence[str], labels: Values, predictions: Values) -> dict[str
     return {name: METRICS[name](labels, predictions) for name in names}
 
 
-def predictions_of(outputs: npt.NDArray[np.floating], *, is_regression: bool) -> Values:
-    """A model's outputs [N, C] as predictions [N]: the index of the highest output, or the number itself."""
-    return outputs[:, 0] if is_regression else outputs.argmax(axis=1)
+def is_no_better_than_blind(predictions: Values, labels: Values) -> bool:
+    """Whether predictions are no better than the most frequent answer, or hardly correlated with the scores."""
+    if _are_scores(labels):
+        return abs(pearson(labels, predictions)) < _NO_CORRELATION
+    most = np.unique(labels, axis=0, return_counts=True)[1].max()
+    return accuracy(labels, predictions) <= float(most) / len(labels)
+
+
+def are_constant(predictions: Values, labels: Values) -> bool:
+    """Whether all predictions are the same although the labels are not."""
+    if _are_scores(labels):
+        return bool(np.std(predictions.astype(np.float64)) < _CONSTANT_SCORES * np.std(labels.astype(np.float64)))
+    return len(np.unique(predictions, axis=0)) == 1 and len(np.unique(labels, axis=0)) > 1
+
+
+def _are_scores(labels: Values) -> bool:
+    return labels.dtype.kind == "f"
 
 
 def _correlation(function: Callable[..., Any], labels: Values, predictions: Values) -> float:

@@ -1,4 +1,4 @@
-"""Files -> examples: the texts and the label of each row, checked; and which files make train and dev."""
+"""Files -> examples: the texts and the label of each row, checked."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,21 +7,26 @@ from pathlib import Path
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import InputError
-from bertsmith.core.randomness import generator
+from bertsmith.tasks.sentences.columns import Columns
 from bertsmith.tasks.tables import BadRows, Column, OnError, Row, format_of, read_rows
-from bertsmith.tasks.task import Columns, SentenceTask
+from bertsmith.tasks.task import Examples
 
 _MOST_LABELS = 1000  # more distinct values than this are not a label set that someone meant
-_ENDINGS = (".tsv", ".csv", ".jsonl")
+_SEPARATOR = ","  # between the labels of a text that has several
+
+Label = str | float | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One row: a text or a pair, its label (a name or a number; None where unknown), and the line it stands on."""
+class SentenceExample:
+    """One row: a text or a pair, its label, and the line it stands on.
+
+    label  a name, several names, a number; None where unknown
+    """
 
     text: str
     text_pair: str | None
-    label: str | float | None
+    label: Label | None
     line: int
 
     @property
@@ -30,33 +35,38 @@ class Example:
         return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
 
 
-@dataclass(frozen=True)
-class Examples:
-    """The usable rows of one file, in order, and the lines that were skipped."""
-
-    source: Path
-    rows: Sequence[Example]
-    skipped: Sequence[tuple[int, str]] = ()
+LabelParser = Callable[[object], Label]
 
 
-LabelParser = Callable[[object], str | float]
+def label_parser(
+    labels: Sequence[str] | None, *, score_range: tuple[float, float] | None = None, several: bool = False
+) -> LabelParser:
+    """What turns a table's label value into a label; raises ValueError with the reason if it cannot.
 
-
-def label_parser(task: SentenceTask) -> LabelParser:
-    """What turns a table's label value into one of the task's; raises ValueError with the reason if it cannot."""
-    labels, score_range = task.labels, task.score_range
+    labels   those that are known; (): any name will do; None: numbers
+    several  whether a text may have any number of labels
+    """
     if labels is None:
         return lambda value: _score(value, score_range)
     known = frozenset(labels)
 
     def parse(value: object) -> str:
         label = any_label(value)
-        if label not in known:
+        if known and label not in known:
             shown = ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
             raise ValueError(f"the label '{label}' is not one of {shown}")
         return label
 
-    return parse
+    return (lambda value: tuple(map(parse, _parts(value)))) if several else parse
+
+
+def _parts(value: object) -> Sequence[object]:
+    """The labels of a text that may have several: a list, or names with commas between. None at all is allowed."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(_SEPARATOR) if part.strip()]
+    return [] if value is None else [value]
 
 
 def any_label(value: object) -> str:
@@ -84,7 +94,7 @@ def _score(value: object, score_range: tuple[float, float] | None) -> float:
     return score
 
 
-def parse_example(row: Row, columns: Columns, parse_label: LabelParser | None) -> Example:
+def parse_example(row: Row, columns: Columns, parse_label: LabelParser | None) -> SentenceExample:
     """One row as an example; raises ValueError with the reason if it is not one, KeyError if it lacks a column.
 
     An empty text in a tsv or csv is a text without tokens (QQP has some); a missing or null one in jsonl is refused.
@@ -94,7 +104,7 @@ def parse_example(row: Row, columns: Columns, parse_label: LabelParser | None) -
     label = None
     if parse_label is not None and columns.label is not None:
         label = parse_label(row.values[columns.label])
-    return Example(text, text_pair, label, row.line)
+    return SentenceExample(text, text_pair, label, row.line)
 
 
 def _text(row: Row, column: Column) -> str:
@@ -106,14 +116,14 @@ def _text(row: Row, column: Column) -> str:
 
 def read_examples(
     path: Path, columns: Columns, parse_label: LabelParser | None, on_error: OnError = "strict"
-) -> Examples:
+) -> Examples[SentenceExample]:
     """All examples of a file. Without `parse_label` they have no labels.
 
     raises  InputError naming file, line and reason for a row that is not an example (on_error "strict"), for a missing
             column, and for a file without a single example
     """
     bad_rows = BadRows(str(path), on_error)
-    examples: list[Example] = []
+    examples: list[SentenceExample] = []
     for row in read_rows(path, bad_rows, header=columns.have_names):
         try:
             examples.append(parse_example(row, columns, parse_label))
@@ -138,7 +148,7 @@ def _report_missing_column(path: Path, row: Row, column: Column, bad_rows: BadRo
     )
 
 
-def _report_empty_texts(path: Path, examples: Sequence[Example]) -> None:
+def _report_empty_texts(path: Path, examples: Sequence[SentenceExample]) -> None:
     empty = [example for example in examples if not all(text.strip() for text in example.texts)]
     if empty:
         console.print(
@@ -149,12 +159,13 @@ def _report_empty_texts(path: Path, examples: Sequence[Example]) -> None:
         )
 
 
-def infer_labels(examples: Examples) -> tuple[str, ...]:
+def infer_labels(examples: Examples[SentenceExample]) -> tuple[str, ...]:
     """The distinct labels: in the order of numbers if all are whole numbers, else in code-point order.
 
     raises  InputError if there is only one, or if they look like scores
     """
-    labels = sorted({str(example.label) for example in examples.rows})
+    rows = [example.label for example in examples.rows]
+    labels = sorted({str(label) for row in rows for label in (row if isinstance(row, tuple) else (row,))})
     if len(labels) < 2:
         raise InputError(
             f"{examples.source}: every row has the label '{labels[0]}'. Classification needs at least two labels."
@@ -175,41 +186,3 @@ def _are_fractions(labels: Sequence[str]) -> bool:
         return any(not float(label).is_integer() for label in labels)
     except (ValueError, OverflowError):
         return False
-
-
-def find_part(folder: Path, task: SentenceTask, part: str) -> Path | None:
-    """The file of a part in a task's folder, or in the folder above it (`glue/` for `glue/SST-2/`), if there is one."""
-    folders = [folder]
-    if folder.is_dir():
-        folders += sorted(child for child in folder.iterdir() if child.is_dir() and child.name.casefold() == task.name)
-    names = task.files.get(part, tuple(part + ending for ending in _ENDINGS))
-    candidates = [place / name for place in folders for name in names]
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def require_part(folder: Path, task: SentenceTask, part: str) -> Path:
-    """As `find_part`; raises InputError if there is no such file."""
-    path = find_part(folder, task, part)
-    if path is None:
-        if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder. Give --data the folder with the task's files.")
-        names = " or ".join(task.files.get(part, tuple(part + ending for ending in _ENDINGS)))
-        raise InputError(f"{folder} has no file for the part '{part}' of {task.name}: expected {names}.")
-    return path
-
-
-def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
-    """Cut off a random `share` of the rows (at least one) as dev. A function of (rows, share, seed); order is kept.
-
-    returns  (train, dev)
-    """
-    total = len(examples.rows)
-    num_dev = max(1, round(share * total))
-    if num_dev >= total:
-        raise InputError(
-            f"{examples.source} has {total} usable rows, too few to hold out a share of {share:g}. Give --dev FILE."
-        )
-    held_out = set(generator(seed, "dev share").permutation(total)[:num_dev].tolist())
-    train = [row for index, row in enumerate(examples.rows) if index not in held_out]
-    dev = [row for index, row in enumerate(examples.rows) if index in held_out]
-    return Examples(examples.source, train, examples.skipped), Examples(examples.source, dev)

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from bertsmith.tasks.encoding import TaskBatches, TaskCursor, encode_examples, encode_texts, longest_first
+from bertsmith.tasks.examples import Example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertTokenizer
 
-from bertsmith.tasks.encoding import TaskBatches, TaskCursor, encode_examples, encode_texts, longest_first
-from bertsmith.tasks.examples import Example
 from bertsmith.tasks.task import Columns, SentenceTask
 
 SINGLE = SentenceTask("single", Columns("text", label="label"), labels=("bad", "good"), metrics=("accuracy",))

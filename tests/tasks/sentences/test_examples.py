@@ -3,12 +3,12 @@
 import json
 
 import pytest
+from bertsmith.tasks.examples import Example, Examples, any_label, hold_out, infer_labels, label_parser, read_examples
+from bertsmith.tasks.glue import GLUE
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
-from bertsmith.tasks.examples import Example, Examples, any_label, hold_out, infer_labels, label_parser, read_examples
-from bertsmith.tasks.glue import GLUE
 from bertsmith.tasks.task import Columns, SentenceTask
 from bertsmith.tasks.task_data import ColumnSettings
 

@@ -1,10 +1,10 @@
 """The nine GLUE tasks: their official layouts, written out small, and the real files where they are at hand."""
 
 import pytest
-
-from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.tasks.examples import find_part, label_parser, read_examples, require_part
 from bertsmith.tasks.glue import GLUE, find_task
+
+from bertsmith.core.errors import ConfigurationError, InputError
 
 # task, part, file content in the official layout, and the examples in it as (text, text_pair, label)
 LAYOUTS = [

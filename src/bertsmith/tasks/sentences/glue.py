@@ -6,10 +6,9 @@ Matthews' for CoLA, accuracy for the rest.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
-from bertsmith.core.errors import ConfigurationError
-from bertsmith.tasks.task import Columns, SentenceTask
+from bertsmith.tasks.sentences.columns import Columns
+from bertsmith.tasks.sentences.task import SentenceTask
 
 _FILES: Mapping[str, tuple[str, ...]] = {"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)}
 _PAIR = Columns("sentence1", "sentence2", "label")
@@ -75,20 +74,3 @@ GLUE: Mapping[str, SentenceTask] = {
         SentenceTask("wnli", _PAIR, labels=("0", "1"), metrics=("accuracy",), files=_FILES),
     )
 }
-
-
-def find_task(name: str) -> SentenceTask:
-    """The task called `name`, whatever the letter case, hyphens and underscores. Raises ConfigurationError."""
-    by_letters = {_letters(known): task for known, task in GLUE.items()}
-    if task := by_letters.get(_letters(name)):
-        return task
-    near = get_close_matches(_letters(name), by_letters, n=1)
-    hint = f" Did you mean '{by_letters[near[0]].name}'?" if near else ""
-    raise ConfigurationError(
-        f"There is no task '{name}'.{hint} Known tasks: {', '.join(GLUE)}. For a file of your own leave --task out and "
-        f"name its columns with --text, --text-pair and --label."
-    )
-
-
-def _letters(name: str) -> str:
-    return name.casefold().replace("-", "").replace("_", "")

@@ -1,0 +1,100 @@
+"""Examples -> what the network reads: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` (BERT 3, figure 4).
+
+A text too long is cut at its end, or read in windows. Of a pair, the longer text is cut first, down to the length of
+the other; what is still too much is taken from both, as transformers' `truncation="longest_first"` does. In windows,
+the first text of a pair stays (cut to half of the length if need be) and the second one moves. Every cut example is
+counted.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.sentences.examples import SentenceExample
+from bertsmith.text.tokenizer import Tokenizer
+
+
+def encode_texts(
+    texts: Sequence[str],
+    text_pairs: Sequence[str] | None,
+    tokenizer: Tokenizer,
+    limits: InputLimits,
+    labels: npt.NDArray[np.generic] | None = None,
+) -> EncodedExamples:
+    """Encode texts, or pairs of texts.
+
+    labels  [N] or [N, C]; None: unknown
+    """
+    firsts = tokenizer.encode_plain(texts)
+    seconds: Sequence[Ids | None] = [None] * len(texts) if text_pairs is None else tokenizer.encode_plain(text_pairs)
+    rows, num_cut = [], 0
+    for index, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
+        pieces, is_cut = _windows(first, second, limits)
+        made = [_assemble(*piece, tokenizer) for piece in pieces]
+        label = None if labels is None else labels[index, ...]
+        rows.append(EncodedExample(tuple(ids for ids, _ in made), tuple(segments for _, segments in made), label))
+        num_cut += is_cut
+    return EncodedExamples(rows, limits, num_cut)
+
+
+def label_values(examples: Sequence[SentenceExample], labels: Sequence[str] | None) -> npt.NDArray[np.generic]:
+    """Labels as numbers: int64 indices into `labels` [N]; float32 scores [N]; of several labels bool [N, C]."""
+    if labels is None:
+        return np.array([example.label for example in examples], dtype=np.float32)
+    index = {label: position for position, label in enumerate(labels)}
+    if any(isinstance(example.label, tuple) for example in examples):
+        table = np.zeros((len(examples), len(labels)), dtype=np.bool_)
+        for row, example in enumerate(examples):
+            assert isinstance(example.label, tuple)
+            table[row, [index[label] for label in example.label]] = True
+        return table
+    return np.array([index[str(example.label)] for example in examples], dtype=np.int64)
+
+
+def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[tuple[Ids, Ids | None]], bool]:
+    """The token ids of each input that an example is read in, and whether tokens are lost."""
+    room = limits.max_seq_length - (2 if second is None else 3)
+    if len(first) + (0 if second is None else len(second)) <= room:
+        return [(first, second)], False
+    if limits.long_texts == "cut":
+        if second is None:
+            return [(first[:room], None)], True
+        keep_first, keep_second = longest_first(len(first), len(second), room)
+        return [(first[:keep_first], second[:keep_second])], True
+    if second is None:
+        return [(window, None) for window in _cut(first, room, limits.stride)], False
+    kept = first[: room // 2]
+    return [(kept, window) for window in _cut(second, room - len(kept), limits.stride)], len(kept) < len(first)
+
+
+def _cut(ids: Ids, size: int, stride: int) -> Iterator[Ids]:
+    """Windows of `size` that begin `stride` apart, or closer if there would be gaps; the last one reaches the end."""
+    for start in range(0, max(1, len(ids) - size + min(stride, size)), min(stride, size)):
+        yield ids[start : start + size]
+
+
+def _assemble(first: Ids, second: Ids | None, tokenizer: Tokenizer) -> tuple[Ids, Ids]:
+    """Token ids and segment ids of one sequence."""
+    cls, sep = [tokenizer.cls_id], [tokenizer.sep_id]
+    if second is None:
+        ids = np.concatenate([cls, first, sep]).astype(np.int32)
+        return ids, np.zeros(len(ids), dtype=np.int32)
+    ids = np.concatenate([cls, first, sep, second, sep]).astype(np.int32)
+    return ids, np.repeat(np.array([0, 1], dtype=np.int32), [len(first) + 2, len(second) + 1])
+
+
+def longest_first(num_first: int, num_second: int, limit: int) -> tuple[int, int]:
+    """How many tokens of each text of a pair to keep so that together they have at most `limit`.
+
+    If both have to be cut and `limit` is odd, the one that was longer keeps one token more; of two equally long ones
+    the second does.
+    """
+    if num_first + num_second <= limit:
+        return num_first, num_second
+    shorter = min(num_first, num_second, limit // 2)
+    if num_first > num_second:
+        return limit - shorter, shorter
+    return shorter, limit - shorter

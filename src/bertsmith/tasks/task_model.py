@@ -1,0 +1,102 @@
+"""A fine-tuned model in use: examples in, predictions out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bertsmith.core.errors import ArtefactError, ConfigurationError
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
+from bertsmith.model.folder import load_model, resolve_model_folder
+from bertsmith.tasks.encoded import EncodedExamples
+from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.task import Outputs, Task
+from bertsmith.tasks.task_file import load_task
+from bertsmith.text.tokenizer import Tokenizer
+
+
+class TaskModel:
+    """A network with its tokenizer and its task.
+
+    >>> model = TaskModel.load(Path("out/sst-2"))
+    >>> model.predict(["a charming film"])[0].label
+    """
+
+    def __init__(self, network: TaskNetwork, tokenizer: Tokenizer, task: Task[Any, Any], limits: InputLimits):
+        self.network = network
+        self.tokenizer = tokenizer
+        self.task = task
+        self.limits = limits
+
+    @classmethod
+    def load(
+        cls, folder: Path, settings: InferenceSettings | None = None, max_seq_length: int | None = None
+    ) -> "TaskModel":
+        """Load what `finetune` wrote: its `--out` folder, or the `model/` in it.
+
+        max_seq_length  longest input in tokens; default: as in fine-tuning
+        raises          ArtefactError for a folder that is not a fine-tuned model
+        """
+        folder = resolve_model_folder(Path(folder))
+        task, limits = load_task(folder)
+        network: TaskNetwork = load_model(task.network, folder)  # type: ignore[type-var]
+        if isinstance(network, BertForSequenceClassification | BertForTokenClassification):
+            _require_same_outputs(network, task, folder)
+        (settings or InferenceSettings()).place(network)
+        positions = network.config.max_position_embeddings
+        if max_seq_length is not None and max_seq_length > positions:
+            raise ConfigurationError(
+                f"--max-seq-length {max_seq_length} is more than the {positions} positions that {folder} has. Lower it."
+            )
+        if max_seq_length is not None:
+            limits = limits.model_copy(update={"max_seq_length": max_seq_length})
+        return cls(network, Tokenizer.load(folder), task, limits)
+
+    def predict(self, values: Sequence[Any], batch_size: int = 32) -> list[Any]:
+        """A prediction for each value, in the given order.
+
+        values  texts or pairs (text, text) of a task on sentences; what other kinds take, their `example_of` says
+        raises  InputError for a value that is none
+        """
+        return self.predictions([self.task.example_of(value) for value in values], batch_size)
+
+    def predictions(self, examples: Sequence[Any], batch_size: int = 32) -> list[Any]:
+        """A prediction for each example of the task's kind, in the given order."""
+        encoded = self.task.encode(examples, self.tokenizer, self.limits, labelled=False)
+        return self.task.predictions(network_outputs(self.network, encoded, batch_size), encoded, examples)
+
+
+@torch.inference_mode()
+def network_outputs(network: TaskNetwork, encoded: EncodedExamples, batch_size: int) -> list[Outputs]:
+    """Outputs of a network for each encoded example, float32: [S, C] of its sequences, or [T, C] of its tokens.
+
+    Examples of similar length share a batch, which is faster.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    outputs: list[Outputs] = [np.zeros((0, 0), dtype=np.float32)] * len(encoded)
+    order = np.argsort(encoded.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        indices = order[start : start + batch_size].tolist()
+        batch = encoded.batch(indices)
+        made = network(batch.inputs.to(device)).float().cpu().numpy()  # [S, C] or [T, C]
+        borders = np.array(batch.example_borders)
+        if network.outputs_per == "token":
+            borders = np.array(batch.inputs.borders)[borders]
+        for index, part in zip(indices, np.split(made, borders[1:-1]), strict=True):
+            outputs[index] = part
+    return outputs
+
+
+def _require_same_outputs(
+    network: BertForSequenceClassification | BertForTokenClassification, task: Task[Any, Any], folder: Path
+) -> None:
+    if task.outputs is None or network.labels != task.outputs:
+        described = ", ".join(task.outputs.names) if task.outputs else "none"
+        raise ArtefactError(
+            f"{folder} contradicts itself: config.json has the outputs {', '.join(network.labels.names)}, task.json "
+            f"describes {described}. Restore the folder from a copy."
+        )
