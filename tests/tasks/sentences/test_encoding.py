@@ -1,19 +1,20 @@
-"""Encoding: the special tokens, truncation equal to transformers', and batches as a function of (seed, cursor)."""
+"""Encoding of sentences: the special tokens, truncation equal to transformers', windows of long texts, labels."""
 
 import numpy as np
 import pytest
-import torch
-from bertsmith.tasks.encoding import TaskBatches, TaskCursor, encode_examples, encode_texts, longest_first
-from bertsmith.tasks.examples import Example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertTokenizer
 
-from bertsmith.tasks.task import Columns, SentenceTask
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.sentences.encoding import encode_texts, label_values, longest_first
+from bertsmith.tasks.sentences.examples import SentenceExample
 
-SINGLE = SentenceTask("single", Columns("text", label="label"), labels=("bad", "good"), metrics=("accuracy",))
-PAIR = SentenceTask("pair", Columns("a", "b", "label"), labels=None, metrics=("spearman",))
 TEXTS = st.lists(st.sampled_from(["the", "cat", "unknown", "dogs", "!"]), max_size=24).map(" ".join)
+
+
+def limits(max_seq_length):
+    return InputLimits(max_seq_length=max_seq_length)
 
 
 @pytest.fixture(scope="module")
@@ -24,33 +25,34 @@ def reference(tokenizer, tmp_path_factory):
 
 
 def test_one_text_and_a_pair_get_their_special_tokens_and_segments(tokenizer):
-    single = encode_texts(["the cat sat"], None, tokenizer, 16)
-    assert tokenizer.tokens(single.token_ids[0]) == ["[CLS]", "the", "cat", "sat", "[SEP]"]
-    assert single.segment_ids[0].tolist() == [0, 0, 0, 0, 0]
-    pair = encode_texts(["the cat"], ["dogs"], tokenizer, 16)
-    assert tokenizer.tokens(pair.token_ids[0]) == ["[CLS]", "the", "cat", "[SEP]", "dog", "##s", "[SEP]"]
-    assert pair.segment_ids[0].tolist() == [0, 0, 0, 0, 1, 1, 1]
+    single = encode_texts(["the cat sat"], None, tokenizer, limits(16))
+    assert tokenizer.tokens(single.rows[0].token_ids[0]) == ["[CLS]", "the", "cat", "sat", "[SEP]"]
+    assert single.rows[0].segment_ids[0].tolist() == [0, 0, 0, 0, 0]
+    pair = encode_texts(["the cat"], ["dogs"], tokenizer, limits(16))
+    assert tokenizer.tokens(pair.rows[0].token_ids[0]) == ["[CLS]", "the", "cat", "[SEP]", "dog", "##s", "[SEP]"]
+    assert pair.rows[0].segment_ids[0].tolist() == [0, 0, 0, 0, 1, 1, 1]
 
 
 @settings(deadline=None, max_examples=200)
-@given(first=TEXTS, second=TEXTS, max_seq_length=st.integers(5, 30))
+@given(first=TEXTS, second=TEXTS, max_seq_length=st.integers(8, 30))
 def test_truncation_of_pairs_equals_transformers_longest_first(tokenizer, reference, first, second, max_seq_length):
     expected = reference([first], [second], truncation="longest_first", max_length=max_seq_length)
-    encoded = encode_texts([first], [second], tokenizer, max_seq_length)
-    assert encoded.token_ids[0].tolist() == expected["input_ids"][0]
-    assert encoded.segment_ids[0].tolist() == expected["token_type_ids"][0]
+    encoded = encode_texts([first], [second], tokenizer, limits(max_seq_length))
+    assert encoded.rows[0].token_ids[0].tolist() == expected["input_ids"][0]
+    assert encoded.rows[0].segment_ids[0].tolist() == expected["token_type_ids"][0]
     assert encoded.num_cut == (len(reference([first], [second])["input_ids"][0]) > max_seq_length)
 
 
 @settings(deadline=None, max_examples=100)
-@given(text=TEXTS, max_seq_length=st.integers(3, 30))
+@given(text=TEXTS, max_seq_length=st.integers(8, 30))
 def test_truncation_of_one_text_equals_transformers(tokenizer, reference, text, max_seq_length):
     expected = reference(text, truncation="longest_first", max_length=max_seq_length)
-    assert encode_texts([text], None, tokenizer, max_seq_length).token_ids[0].tolist() == expected["input_ids"]
+    (row,) = encode_texts([text], None, tokenizer, limits(max_seq_length)).rows
+    assert row.token_ids[0].tolist() == expected["input_ids"]
 
 
 def test_a_special_piece_in_a_text_is_ordinary_text(tokenizer):
-    (ids,) = encode_texts(["the [SEP] cat"], None, tokenizer, 16).token_ids
+    (ids,) = encode_texts(["the [SEP] cat"], None, tokenizer, limits(16)).rows[0].token_ids
     assert (ids == tokenizer.sep_id).sum() == 1
 
 
@@ -65,63 +67,46 @@ def test_a_cut_pair_fills_the_limit_and_never_leaves_the_longer_shorter(first, s
 
 
 def test_the_number_of_cut_examples_is_counted(tokenizer):
-    assert encode_texts(["cat " * 3, "cat " * 4, "cat " * 5], None, tokenizer, 6).num_cut == 1
+    assert encode_texts(["cat " * 5, "cat " * 6, "cat " * 7], None, tokenizer, limits(8)).num_cut == 1
 
 
-def test_labels_are_indices_or_scores(tokenizer):
-    examples = [Example("cat", None, "good", 2), Example("dog", None, "bad", 3)]
-    labels = encode_examples(examples, SINGLE, tokenizer, 8).labels
-    assert (labels.tolist(), labels.dtype) == ([1, 0], np.int64)
-    labels = encode_examples([Example("cat", "dog", 2.5, 2)], PAIR, tokenizer, 8).labels
-    assert (labels.tolist(), labels.dtype) == ([2.5], np.float32)
+def test_labels_are_indices_or_scores_or_yes_and_no():
+    def labels(values, names):
+        made = label_values([SentenceExample("cat", None, value, 2) for value in values], names)
+        return made.tolist(), made.dtype
+
+    assert labels(["good", "bad"], ("bad", "good")) == ([1, 0], np.int64)
+    assert labels([2.5, 1.0], None) == ([2.5, 1.0], np.float32)
+    assert labels([("b",), (), ("a", "b")], ("a", "b")) == ([[False, True], [False, False], [True, True]], np.bool_)
 
 
-def batches_of(tokenizer, total, batch_size, seed=0):
-    examples = [
-        Example("cat " * (1 + index % 5), None, "good" if index % 3 else "bad", index) for index in range(total)
-    ]
-    return TaskBatches(encode_examples(examples, SINGLE, tokenizer, 8), batch_size, seed)
-
-
-@pytest.mark.parametrize(("total", "batch_size", "sizes"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 8, [3])])
-def test_an_epoch_holds_every_example_once_and_keeps_the_last_partial_batch(tokenizer, total, batch_size, sizes):
-    batches = batches_of(tokenizer, total, batch_size)
-    cursor, seen, labels = TaskCursor(), [], []
-    while cursor.epoch == 0:
-        batch, cursor = batches.batch(cursor)
-        seen.append(batch.num_sequences)
-        labels += batch.labels.tolist()
-    assert seen == sizes
-    assert batches.batches_per_epoch == len(sizes)
-    assert sorted(labels) == sorted(int(index % 3 > 0) for index in range(total))
-    assert cursor == TaskCursor(1, 0)
-
-
-def test_a_batch_is_a_function_of_seed_and_cursor(tokenizer):
-    batches = batches_of(tokenizer, 40, 8)
-    cursors = [TaskCursor(epoch, index) for epoch in range(3) for index in range(5)]
-    forwards = [batches.batch(cursor)[0].inputs.token_ids for cursor in cursors]
-    again = batches_of(tokenizer, 40, 8)
-    backwards = [again.batch(cursor)[0].inputs.token_ids for cursor in reversed(cursors)][::-1]
-    assert all(torch.equal(left, right) for left, right in zip(forwards, backwards, strict=True))
-    other_seed = batches_of(tokenizer, 40, 8, seed=1).batch(TaskCursor())[0].inputs.token_ids
-    assert not torch.equal(forwards[0], other_seed)
-    assert not torch.equal(forwards[0], forwards[5])  # the next epoch has another order
-
-
-def test_within_a_batch_examples_stand_by_length_with_their_own_labels(tokenizer):
-    examples = [Example("cat " * (1 + index % 5), None, "good" if index % 5 else "bad", index) for index in range(40)]
-    batch, _ = TaskBatches(encode_examples(examples, SINGLE, tokenizer, 8), 16, seed=0).batch(TaskCursor())
-    lengths = batch.inputs.cu_seqlens.diff()
-    assert torch.equal(lengths, lengths.sort().values)
-    assert len(lengths.unique()) == 5
-    assert torch.equal(batch.labels, (lengths > 3).long())  # only the one-word text is bad
-
-
-def test_slices_together_are_the_batch(tokenizer):
-    batch, _ = batches_of(tokenizer, 10, 10).batch(TaskCursor())
-    parts = [batch.slice(0, 4), batch.slice(4, 8), batch.slice(8, 10)]
-    assert [part.num_sequences for part in parts] == [4, 4, 2]
-    assert torch.equal(torch.cat([part.inputs.token_ids for part in parts]), batch.inputs.token_ids)
-    assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
-    assert sum(part.num_tokens for part in parts) == batch.num_tokens
+@settings(deadline=None, max_examples=200)
+@given(
+    length=st.integers(0, 60),
+    second=st.none() | st.integers(0, 60),
+    max_seq_length=st.integers(8, 20),
+    stride=st.integers(1, 24),
+)
+def test_windows_hold_every_token_of_a_long_text(tokenizer, length, second, max_seq_length, stride):
+    window_limits = InputLimits(max_seq_length=max_seq_length, stride=stride, long_texts="mean")
+    # no two neighbouring tokens of a text are the same, so that a gap would show
+    texts = ["".join(chr(ord("b") + place % 24) + " " for place in range(count)) for count in (length, second or 0)]
+    pairs = None if second is None else [texts[1]]
+    (row,) = encode_texts([texts[0]], pairs, tokenizer, window_limits).rows
+    assert all(len(ids) <= max_seq_length for ids in row.token_ids)
+    moving = texts[0] if second is None else texts[1]
+    expected = tokenizer.encode(moving)
+    room = max_seq_length - (2 if second is None else 3)
+    total = length + (second or 0)
+    if total <= room:
+        assert len(row.token_ids) == 1
+        return
+    kept_first = 0 if second is None else min(length, room // 2)
+    windows = [ids[1:-1] if second is None else ids[kept_first + 2 : -1] for ids in row.token_ids]
+    covered = 0
+    for number, window in enumerate(windows):
+        start = number * min(stride, room - kept_first)
+        assert window.tolist() == expected[start : start + room - kept_first]
+        assert start <= covered
+        covered = start + len(window)
+    assert covered == len(expected)

@@ -3,20 +3,24 @@
 import json
 
 import pytest
-from bertsmith.tasks.examples import Example, Examples, any_label, hold_out, infer_labels, label_parser, read_examples
-from bertsmith.tasks.glue import GLUE
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
-from bertsmith.tasks.task import Columns, SentenceTask
-from bertsmith.tasks.task_data import ColumnSettings
+from bertsmith.tasks.columns import ColumnSettings
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.parts import hold_out
+from bertsmith.tasks.sentences.columns import Columns
+from bertsmith.tasks.sentences.examples import SentenceExample, any_label, infer_labels, label_parser, read_examples
+from bertsmith.tasks.sentences.glue import GLUE
+from bertsmith.tasks.task import Examples
+from bertsmith.tasks.task_file import load_task, save_task
 
 TEXT = Columns("text", label="label")
 
 
 def labelled(*labels):
-    return Examples("FILE", [Example("a", None, label, line) for line, label in enumerate(labels, start=2)])
+    return Examples("FILE", [SentenceExample("a", None, label, line) for line, label in enumerate(labels, start=2)])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_an_empty_text_is_kept_and_reported(tmp_path, capsys):
 
 
 def test_a_regression_reads_any_finite_number():
-    parse = label_parser(SentenceTask("t", TEXT, labels=None, metrics=("spearman",)))
+    parse = label_parser(None)
     assert [parse("-2.5"), parse(3), parse("1e3")] == [-2.5, 3.0, 1000.0]
     for value in ("inf", "", "five", None, True):
         with pytest.raises(ValueError, match="is not a number"):
@@ -102,24 +106,41 @@ def test_held_out_rows_are_a_share_disjoint_and_a_function_of_the_seed(total, sh
     assert hold_out(examples, share, seed) == (train, dev)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.jsonl", '{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": []}\n', [("x", "y"), ()]),
+        ("a.csv", 'text,label\na,"x, y"\nb,\nc,z\n', [("x", "y"), (), ("z",)]),
+    ],
+)
+def test_a_text_may_have_several_labels_or_none(tmp_path, name, content, expected):
+    (tmp_path / name).write_text(content)
+    examples = read_examples(tmp_path / name, TEXT, label_parser((), several=True))
+    assert [example.label for example in examples.rows] == expected
+    assert infer_labels(examples) == tuple(sorted({label for labels in expected for label in labels}))
+
+
 def test_columns_that_are_given_replace_the_tasks():
-    given = ColumnSettings(text="review", label="stars")
-    assert given.over(Columns("text", None, "label")) == Columns("review", None, "stars")
-    assert ColumnSettings(text="review").over(GLUE["cola"].columns) == Columns("review", None, "label")
-    assert ColumnSettings().over(GLUE["cola"].columns) == GLUE["cola"].columns
+    given, cola = ColumnSettings(text="review", label="stars"), GLUE["cola"].columns
+    assert Columns("text", None, "label").changed_by(given) == Columns("review", None, "stars")
+    assert cola.changed_by(ColumnSettings(text="review")) == Columns("review", None, "label")
+    assert cola.changed_by(ColumnSettings()) == cola
     with pytest.raises(ConfigurationError, match="files name no columns, so --text must be given"):
-        ColumnSettings(label="stars").over(GLUE["cola"].columns)
+        cola.changed_by(ColumnSettings(label="stars"))
 
 
 def test_a_task_description_survives_its_file(tmp_path):
+    limits = InputLimits(max_seq_length=77, long_texts="max")
     for task in GLUE.values():
-        task.save(tmp_path, seed=3)
-        assert SentenceTask.load(tmp_path) == (task, {"seed": 3})
+        save_task(tmp_path, task, limits, seed=3)
+        assert load_task(tmp_path) == (task, limits)
+        assert json.loads((tmp_path / "task.json").read_text())["seed"] == 3
 
 
 def test_a_folder_without_a_task_description_is_no_fine_tuned_model(tmp_path):
     with pytest.raises(ArtefactError, match=r"it has no task\.json"):
-        SentenceTask.load(tmp_path)
-    (tmp_path / "task.json").write_text('{"task": {}}')
-    with pytest.raises(ArtefactError, match="is not a task description"):
-        SentenceTask.load(tmp_path)
+        load_task(tmp_path)
+    for content in ('{"task": {}}', '{"kind": "riddles", "task": {}, "limits": {}}', "[]"):
+        (tmp_path / "task.json").write_text(content)
+        with pytest.raises(ArtefactError, match="is not a task description"):
+            load_task(tmp_path)

@@ -1,10 +1,11 @@
 """The nine GLUE tasks: their official layouts, written out small, and the real files where they are at hand."""
 
 import pytest
-from bertsmith.tasks.examples import find_part, label_parser, read_examples, require_part
-from bertsmith.tasks.glue import GLUE, find_task
 
 from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.tasks.catalogue import find_task
+from bertsmith.tasks.parts import find_part, require_part
+from bertsmith.tasks.sentences.glue import GLUE
 
 # task, part, file content in the official layout, and the examples in it as (text, text_pair, label)
 LAYOUTS = [
@@ -78,7 +79,7 @@ UNLABELLED = [
 
 
 def read(folder, task, part):
-    return read_examples(require_part(folder, task, part), task.columns, label_parser(task))
+    return task.read(require_part(folder, task, part), "strict")
 
 
 @pytest.mark.parametrize(("name", "part", "content", "expected"), LAYOUTS, ids=[layout[0] for layout in LAYOUTS])
@@ -96,7 +97,7 @@ def test_every_task_has_a_layout_in_this_table():
 @pytest.mark.parametrize(("name", "content", "expected"), UNLABELLED, ids=[layout[0] for layout in UNLABELLED])
 def test_the_official_test_file_is_read_without_labels(tmp_path, name, content, expected):
     (tmp_path / "test.tsv").write_text(content)
-    (row,) = read_examples(tmp_path / "test.tsv", find_task(name).input_columns, None).rows
+    (row,) = find_task(name).read(tmp_path / "test.tsv", "strict", labelled=False).rows
     assert (row.text, row.text_pair, row.label) == (*expected, None)
 
 
@@ -166,4 +167,4 @@ def test_the_line_of_the_real_qqp_file_that_has_lost_a_tab_is_found(real_glue):
     task = find_task("qqp")
     path = real_glue / "QQP_subset" / "original" / "new_dev.tsv"  # has no header either: line 1 is an example
     with pytest.raises(InputError, match="line 2: it has 6 columns where the first line has 5"):
-        read_examples(path, task.columns, label_parser(task))
+        task.read(path, "strict")
