@@ -34,11 +34,14 @@ FLAGS = {
         subject store out text text_tokens sequences runtime.precision runtime.device runtime.threads
     """,
     "finetune": """
-        model out seed seeds initialisation dry_run task_data.task task_data.data task_data.train task_data.dev
-        task_data.regression task_data.dev_share task_data.on_error columns.text columns.text_pair columns.label
-        training.optimiser training.learning_rate training.warmup_share training.weight_decay training.beta1
-        training.beta2 training.epsilon training.bias_correction training.gradient_clip training.epochs
-        training.batch_size training.dropout training.max_seq_length runtime.precision runtime.device
+        model out seed seeds initialisation dry_run task_data.task task_data.kind task_data.data task_data.train
+        task_data.dev task_data.regression task_data.several_labels task_data.dev_share task_data.on_error
+        columns.text columns.text_pair columns.label inputs.max_seq_length inputs.stride inputs.max_question_length
+        inputs.max_answer_length inputs.long_texts training.optimiser training.learning_rate training.warmup_share
+        training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
+        training.gradient_clip training.epochs training.batch_size training.dropout training.patience
+        training.restarts loss.class_weights loss.label_smoothing layers.layer_decay layers.frozen_layers grid.grid
+        grid.grid_learning_rates grid.grid_batch_sizes grid.grid_epochs runtime.precision runtime.device
         runtime.threads runtime.micro_batch_size
     """,
     "evaluate": """

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from bertsmith.study.quickstart import QuickstartConfig, quickstart
     from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
     from bertsmith.tasks.filling import FillConfig, fill
-    from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+    from bertsmith.tasks.finetuning import finetune
+    from bertsmith.tasks.finetuning_settings import FinetuneConfig
     from bertsmith.tasks.prediction import PredictConfig, predict
     from bertsmith.tasks.task_model import TaskModel
     from bertsmith.text.preparation import PrepareConfig, prepare
@@ -98,7 +99,8 @@ _HOMES = {
     "bertsmith.study.quickstart": ("QuickstartConfig", "quickstart"),
     "bertsmith.tasks.evaluation": ("EvaluateConfig", "evaluate"),
     "bertsmith.tasks.filling": ("FillConfig", "fill"),
-    "bertsmith.tasks.finetuning": ("FinetuneConfig", "finetune"),
+    "bertsmith.tasks.finetuning": ("finetune",),
+    "bertsmith.tasks.finetuning_settings": ("FinetuneConfig",),
     "bertsmith.tasks.prediction": ("PredictConfig", "predict"),
     "bertsmith.tasks.task_model": ("TaskModel",),
     "bertsmith.text.preparation": ("PrepareConfig", "prepare"),

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bertsmith.cli import main
@@ -12,7 +13,8 @@ from bertsmith.core.artefact import verify_artefact
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ArtefactError, ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
-from bertsmith.tasks.finetuning import FinetuneConfig, finetune
+from bertsmith.tasks.finetuning import finetune
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.prediction import PredictConfig, predict
 from bertsmith.tasks.task_model import TaskModel
@@ -176,6 +178,92 @@ def test_a_collapsed_run_is_found_early_reported_and_kept(pretrained, reviews, t
     shown = " ".join(capsys.readouterr().err.split())
     assert "So far it is no better than guessing" in shown
     assert "seed 0: all 100 dev predictions are" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_collapsed_run_is_started_again_openly(pretrained, reviews, tmp_path, capsys):
+    hopeless = {"training": {"learning_rate": 0.5, "epochs": 2, "restarts": 2}}
+    result = finetune(configuration(pretrained, tmp_path / "out", reviews, hopeless))
+    (run,) = result.seeds
+    assert (run.seed, run.restarted_from) == (2000, (0, 1000))
+    assert result.collapsed == (2000,)
+    assert "in the place of 2 collapsed" in (tmp_path / "out" / "README.md").read_text()
+    log = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert {line["seed"] for line in log} == {0, 1000, 2000}
+    assert "It is started again from another seed." in " ".join(capsys.readouterr().err.split())
+
+
+def test_with_patience_the_best_epoch_is_kept_and_the_run_stops_early(pretrained, reviews, tmp_path):
+    result = finetune(configuration(pretrained, tmp_path / "out", reviews, {"training": {"epochs": 20, "patience": 2}}))
+    (run,) = result.seeds
+    accuracies = [epoch.dev["dev"]["accuracy"] for epoch in run.epochs]
+    assert run.kept_epoch == 1 + accuracies.index(max(accuracies))
+    assert len(run.epochs) == run.kept_epoch + 2 < 20
+    again = evaluate(build_settings(EvaluateConfig, {"model": tmp_path / "out", "data": reviews, "runtime": FLOAT32}))
+    assert again.scores == run.dev["dev"] == run.epochs[run.kept_epoch - 1].dev["dev"]
+    assert f"epoch {run.kept_epoch} of {len(run.epochs)}" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_grid_keeps_the_cell_with_the_best_mean_and_tells_of_all(pretrained, reviews, tmp_path):
+    grid = {"grid": {"grid_learning_rates": (1e-6, 5e-3), "grid_epochs": (1, 3)}, "seeds": 2}
+    result = finetune(configuration(pretrained, tmp_path / "out", reviews, grid))
+    means = [sum(run.dev["dev"]["accuracy"] for run in cell.runs) / 2 for cell in result.grid]
+    assert len(means) == 4
+    assert result.primary.mean == pytest.approx(max(means))
+    assert result.cell["learning_rate"] == 5e-3
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "the best of 4 settings by their mean on dev" in page
+    assert page.index("| 0.005 |") < page.index("| 1e-06 |")
+    again = evaluate(build_settings(EvaluateConfig, {"model": tmp_path / "out", "data": reviews, "runtime": FLOAT32}))
+    best = next(run for run in result.seeds if run.seed == result.best_seed)
+    assert again.scores == best.dev["dev"]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_frozen_layers_leave_the_fine_tuning_as_they_came(pretrained, reviews, tmp_path, precision):
+    changes = {"layers": {"frozen_layers": 1}, "training": {"epochs": 1}, "runtime": {"precision": precision}}
+    finetune(configuration(pretrained, tmp_path / "out", reviews, changes))
+    before, after = (load_file(folder / "model.safetensors") for folder in (pretrained, tmp_path / "out" / "model"))
+    for name, weight in after.items():
+        if "embeddings" in name or "layer.0" in name:
+            assert torch.equal(weight, before[name])
+    assert not torch.equal(
+        after["bert.encoder.layer.1.output.dense.weight"], before["bert.encoder.layer.1.output.dense.weight"]
+    )
+
+
+@pytest.mark.parametrize("long_texts", ["mean", "max", "first"])
+def test_long_texts_are_read_in_windows_and_give_the_same_when_saved(pretrained, tmp_path, long_texts):
+    data = tmp_path / "data"
+    data.mkdir()
+    for part in ("train", "dev"):
+        rows = [("the cat sat " * (index % 9) + word, word) for index in range(8) for word in ("good", "bad")] * 6
+        (data / f"{part}.tsv").write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows))
+    changes = {"inputs": {"max_seq_length": 12, "stride": 10, "long_texts": long_texts}, "training": {"epochs": 12}}
+    result = finetune(configuration(pretrained, tmp_path / "out", data, changes))
+    assert (result.primary.mean > 0.9) is (long_texts != "first")  # the word that tells stands last
+    again = evaluate(build_settings(EvaluateConfig, {"model": tmp_path / "out", "data": data, "runtime": FLOAT32}))
+    assert again.scores == result.seeds[0].dev["dev"]
+    assert again.cut == 0
+
+
+def test_texts_with_several_labels(pretrained, tmp_path):
+    data = tmp_path / "data.jsonl"
+    words = {"good": "praise", "cat": "animal", "dog": "animal", "great": "praise"}
+    texts = [f"the {first} {second}" for first in (*words, "film") for second in (*words, "mat", "man", "sat")]
+    rows = [
+        {"text": text, "label": sorted({words[word] for word in text.split() if word in words})} for text in texts * 12
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    changes = {"task_data": {"several_labels": True}, "training": {"epochs": 12}}
+    result = finetune(configuration(pretrained, tmp_path / "out", data, changes))
+    assert result.metric == "micro_f1"
+    assert result.primary.mean > 0.9
+    (tmp_path / "new.txt").write_text("the good cat\nthe film mat\n")
+    for row in predicted((tmp_path / "out", result), tmp_path / "new.txt"):
+        assert row["labels"] == [label for label, likely in row["probabilities"].items() if likely > 0.5]
+        assert list(row["probabilities"]) == ["animal", "praise"]
+    reference = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out" / "model")
+    assert reference.config.problem_type == "multi_label_classification"
 
 
 def test_pairs_of_texts_in_csv_and_jsonl_with_a_held_out_dev(pretrained, tmp_path):

@@ -27,8 +27,9 @@ from bertsmith.study.report import FilledMask, Findings, Pretraining, TaskTrial,
 from bertsmith.study.stages import StageLog
 from bertsmith.study.word_order import word_count_accuracy
 from bertsmith.tasks.filling import FillConfig, fill
-from bertsmith.tasks.finetuning import FinetuneConfig, FinetuneTrainingSettings, finetune
+from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_result import FinetuneResult
+from bertsmith.tasks.finetuning_settings import FinetuneConfig, FinetuneTrainingSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task_data import TaskDataSettings
 from bertsmith.text.preparation import PrepareConfig, prepare

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings, build_settings
-from bertsmith.tasks.finetuning import RESULTS_FILE, FinetuneConfig, finetune
+from bertsmith.tasks.finetuning import RESULTS_FILE, finetune
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.training.machine import MachineSettings
 
 
@@ -67,6 +68,6 @@ def run_trials(
 
 def _read_outcome(path: Path) -> TaskOutcome:
     results = json.loads(path.read_text(encoding="utf-8"))
-    last = [next(iter(seed["epochs"][-1]["dev"].values())) for seed in results["seeds"]]
+    last = [next(iter(seed["epochs"][seed["kept_epoch"] - 1]["dev"].values())) for seed in results["seeds"]]
     metrics = sorted(last[0], key=lambda metric: metric != results["metric"])  # the task's first one first
     return TaskOutcome({metric: tuple(dev[metric] for dev in last) for metric in metrics}, tuple(results["collapsed"]))

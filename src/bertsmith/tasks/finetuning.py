@@ -3,24 +3,25 @@
 What `--out` holds, written whole or not at all:
 
     model/          the run with the best dev score: a model folder with `task.json`; `evaluate`, `predict` and
-                    transformers' AutoModelForSequenceClassification load it
-    results.json    each seed, each epoch, each metric; mean and standard deviation
+                    transformers' AutoModelFor... load it
+    results.json    each seed, each epoch, each metric; mean and standard deviation; each cell of a grid
     metrics.jsonl   loss, rate and speed on the way
     README.md       the table
+
+Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
 """
 
 import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any
 
-from pydantic import Field
+from torch import Tensor
 
 from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, require_free, stage_artefact
-from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
@@ -28,73 +29,36 @@ from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, load_model, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_files import weight_file_names
-from bertsmith.tasks.columns import ColumnSettings
-from bertsmith.tasks.finetuning_result import FinetuneResult, best_run, model_card, results_page, summarise
+from bertsmith.tasks.finetuning_result import (
+    CellResult,
+    FinetuneResult,
+    best_cell,
+    best_run,
+    model_card,
+    results_page,
+    summarise,
+)
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
+from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
 from bertsmith.tasks.input_limits import InputLimits
-from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
 from bertsmith.tasks.task import Task
-from bertsmith.tasks.task_data import TaskData, TaskDataSettings, load_task_data
+from bertsmith.tasks.task_data import TaskData, load_task_data
 from bertsmith.tasks.task_file import save_task
 from bertsmith.text.tokenizer import Tokenizer
-from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import METRICS_FILE
-from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.precision import choose_precision
 
 RESULTS_FILE = "results.json"
 _REHEARSAL_EXAMPLES = 64
-
-
-class FinetuneTrainingSettings(OptimiserSettings):
-    """The paper's fine-tuning (A.3): Adam as published, with bias correction; 10 % warm-up, then linear decay."""
-
-    learning_rate: float = Field(
-        5e-5, gt=0, description="peak learning rate; the paper tries 5e-5, 3e-5, 2e-5; small models want 1e-4 to 3e-4"
-    )
-    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the training in which the rate rises from 0")
-    bias_correction: bool = Field(
-        True,
-        description="correct the running means for their start at 0; without it small data sets collapse more often",
-    )
-    epochs: int = Field(3, ge=1, description="times that every training example is seen")
-    batch_size: int = Field(32, ge=1, description="examples per optimiser step")
-    dropout: float = Field(
-        0.1, ge=0, lt=1, description="dropout everywhere in the network, whatever it was pre-trained with"
-    )
-
-
-class FinetuneRuntimeSettings(MachineSettings):
-    """How the machine is used."""
-
-    micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
-
-
-class FinetuneConfig(Settings):
-    """Fine-tune a pre-trained model on a task."""
-
-    model: Path = Field(description="pre-trained model: a run folder of `pretrain`, a model folder, or Hugging Face's")
-    out: Path = Field(description="new folder for the task model, its scores and its log")
-    seed: int = Field(0, ge=0, description="first seed: of the added layer, the order of examples and dropout")
-    seeds: int = Field(1, ge=1, description="how many runs, with the seeds seed, seed + 1, ...")
-    initialisation: Literal["pretrained", "random", "neighbour"] = Field(
-        "pretrained",
-        description="random, neighbour: the same network untrained, to measure what pre-training is worth",
-    )
-    dry_run: bool = Field(False, description="pass every stage in seconds, keep nothing")
-    task_data: TaskDataSettings = TaskDataSettings()
-    columns: ColumnSettings = ColumnSettings()
-    inputs: InputLimits = InputLimits()
-    training: FinetuneTrainingSettings = FinetuneTrainingSettings()
-    loss: LossSettings = LossSettings()
-    runtime: FinetuneRuntimeSettings = FinetuneRuntimeSettings()
+_RESTART_SEEDS = 1000  # a run that takes the place of a collapsed one has its seed + 1000, + 2000, ...
 
 
 def finetune(config: FinetuneConfig) -> FinetuneResult:
     """Fine-tune with one added layer (BERT 4): once with each seed; keeps the best, writes everything down."""
     require_free(config.out)
     data = load_task_data(config.task_data, config.columns, config.seed)
-    config = with_recommended(config, data.task)
+    config = config.with_recommended(data.task)
     if not config.dry_run:
         result = _finetune(config, data)
         console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
@@ -107,45 +71,121 @@ def finetune(config: FinetuneConfig) -> FinetuneResult:
     return replace(result, out=config.out)
 
 
-def with_recommended(config: FinetuneConfig, task: Task[Any, Any]) -> FinetuneConfig:
-    """The settings, with those that the task recommends wherever nothing was said."""
-    changes: dict[str, Settings] = {}
-    for group, values in task.recommended.items():
-        settings: Settings = getattr(config, group)
-        unsaid = {name: value for name, value in values.items() if name not in settings.model_fields_set}
-        changes[group] = settings.model_copy(update=unsaid)
-    return config.model_copy(update=changes)
+@dataclass(frozen=True)
+class _Workshop:
+    """What all runs of a fine-tuning share."""
+
+    config: FinetuneConfig
+    task: Task[Any, Any]
+    source: Path  # the pre-trained model's folder
+    train: EncodedPart
+    dev: Mapping[str, EncodedPart]
+    provenance: Mapping[str, Any]
+    finished: FinishedRuns
 
 
 def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
-    """Encode, train with each seed, write."""
+    """Encode, train with each seed in each cell of the grid, write."""
     source = resolve_model_folder(config.model)
     tokenizer = Tokenizer.load(source)
     train, dev = _encode(data, tokenizer, source, config.inputs)
-    settings = _seed_settings(config, data.task)
+    precision = choose_precision(config.runtime.precision, config.runtime.take_device())
     provenance: dict[str, Any] = {
         "command": "finetune",
-        "configuration": config.model_dump(mode="json") | {"precision": str(settings.precision).removeprefix("torch.")},
+        "configuration": config.model_dump(mode="json") | {"precision": str(precision).removeprefix("torch.")},
         "made_from": {"model": model_fingerprint(source), **data.files},
     }
+    shop = _Workshop(config, data.task, source, train, dev, provenance, FinishedRuns(config.out))
+    cells = _run_cells(shop)
+    chosen = best_cell(cells, data.task)
+    best = best_run(chosen.runs, data.task)
     with stage_artefact(config.out, kind="finetuning", **provenance) as staging:
-        runs: list[SeedResult] = []
-        with (staging.folder / METRICS_FILE).open("w", encoding="utf-8") as log:
-            for seed in range(config.seed, config.seed + config.seeds):
-                model = _new_network(config, source, data.task, seed)
-                run, weights = run_seed(
-                    settings, model, train.encoded, dev, seed, lambda entry: _write_line(log, entry)
-                )
-                runs.append(run)
-                console.print(_sentence(run), soft_wrap=True)
-                if best_run(runs, data.task) is run:
-                    best_model, best_weights = model, {name: weight.clone() for name, weight in weights.items()}
-        result = summarise(config.out, data.task, runs)
+        result = summarise(config.out, data.task, cells)
+        _write_log(staging.folder / METRICS_FILE, shop, cells)
         _write_results(staging.folder, result, {"train": train} | dev)
         with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
-            save_model(best_model, inner.folder, tokenizer, model_card=model_card(result), weights=best_weights)
-            save_task(inner.folder, data.task, config.inputs, seed=result.best_seed)
+            network = _new_network(config, source, data.task, best.seed)
+            weights = _weights(shop, chosen, best)
+            save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
+            save_task(inner.folder, data.task, config.inputs, seed=best.seed)
+    shop.finished.remove()
     return result
+
+
+def _run_cells(shop: _Workshop) -> list[CellResult]:
+    """Run every seed in every cell; keep the weights of those runs that may become the model."""
+    config = shop.config
+    cells: list[CellResult] = []
+    for cell in config.grid.cells():
+        runs: list[SeedResult] = []
+        for seed in range(config.seed, config.seed + config.seeds):
+            run = _run(shop, cell, seed)
+            runs.append(run)
+            contenders = [(cell, best_run(runs, shop.task))]
+            if cells:
+                winner = best_cell(cells, shop.task)
+                contenders.append((winner.cell, best_run(winner.runs, shop.task)))
+            shop.finished.keep_weights_of({_key(shop, its_cell, its_run.seed) for its_cell, its_run in contenders})
+        cells.append(CellResult(cell, tuple(runs)))
+    return cells
+
+
+def _run(shop: _Workshop, cell: Mapping[str, float], seed: int) -> SeedResult:
+    """The run of a seed in a cell; of those that collapse and are started again, the last one."""
+    collapsed: list[int] = []
+    while True:
+        run = _run_once(shop, cell, seed + _RESTART_SEEDS * len(collapsed)).result
+        if run.collapse is None or len(collapsed) == shop.config.training.restarts:
+            return replace(run, restarted_from=tuple(collapsed))
+        console.print("It is started again from another seed.", soft_wrap=True)
+        collapsed.append(run.seed)
+
+
+def _run_once(shop: _Workshop, cell: Mapping[str, float], seed: int) -> FinishedRun:
+    """One run: taken from those that are done, or made."""
+    key = _key(shop, cell, seed)
+    done = shop.finished.find(key)
+    if done is not None:
+        console.print(f"{_sentence(cell, done.result)} (done before)", soft_wrap=True)
+        return done
+    log: list[Mapping[str, Any]] = []
+    network = _new_network(shop.config, shop.source, shop.task, seed)
+    settings = _seed_settings(shop.config.with_cell(cell), shop.task, shop.train)
+    result, weights = run_seed(settings, network, shop.train.encoded, shop.dev, seed, log.append)
+    run = FinishedRun(result, tuple(log))
+    shop.finished.add(key, run, weights)
+    console.print(_sentence(cell, result), soft_wrap=True)
+    return run
+
+
+def _key(shop: _Workshop, cell: Mapping[str, float], seed: int) -> str:
+    """The name of a run among those that are done: a hash of what determines it."""
+    configuration = {
+        name: value
+        for name, value in shop.provenance["configuration"].items()
+        if name not in ("out", "seeds", "grid", "dry_run", "runtime")
+    }
+    return FinishedRuns.key(
+        {
+            "configuration": configuration,
+            "made_from": shop.provenance["made_from"],
+            "micro_batch_size": shop.config.runtime.examples_at_once(shop.train.encoded),
+            "cell": cell,
+            "seed": seed,
+        }
+    )
+
+
+def _weights(shop: _Workshop, chosen: CellResult, best: SeedResult) -> Mapping[str, Tensor]:
+    """The float32 weights of a run that is done; if they are gone, the run is made again, which gives the same."""
+    key = _key(shop, chosen.cell, best.seed)
+    weights = shop.finished.weights(key)
+    if weights is None:
+        network = _new_network(shop.config, shop.source, shop.task, best.seed)
+        settings = _seed_settings(shop.config.with_cell(chosen.cell), shop.task, shop.train)
+        _, made = run_seed(settings, network, shop.train.encoded, shop.dev, best.seed, lambda entry: None)
+        return made
+    return weights
 
 
 def model_fingerprint(folder: Path) -> str:
@@ -170,21 +210,24 @@ def _encode(
     for name, examples in {"train": data.train, **data.dev}.items():
         encoded = data.task.encode(examples.rows, tokenizer, limits)
         parts[name] = EncodedPart(examples, encoded)
-        windows = f" in {len(encoded):,} windows" if len(encoded) != len(examples.rows) else ""
+        num_windows = sum(len(row.token_ids) for row in encoded.rows)
+        windows = f" in {num_windows:,} sequences" if num_windows != len(examples.rows) else ""
         cut = f", {encoded.num_cut:,} of them cut to {limits.max_seq_length} tokens" if encoded.num_cut else ""
         console.print(f"{data.task.name} {name}: {len(examples.rows):,} examples{windows}{cut}", soft_wrap=True)
     return parts.pop("train"), parts
 
 
-def _seed_settings(config: FinetuneConfig, task: Task[Any, Any]) -> SeedSettings:
+def _seed_settings(config: FinetuneConfig, task: Task[Any, Any], train: EncodedPart) -> SeedSettings:
     device = config.runtime.take_device()
     return SeedSettings(
         task=task,
         optimiser=config.training,
         loss=config.loss,
+        layers=config.layers,
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
-        micro_batch_size=config.runtime.micro_batch_size,
+        micro_batch_size=config.runtime.examples_at_once(train.encoded),
+        patience=config.training.patience,
         device=device,
         precision=choose_precision(config.runtime.precision, device),
     )
@@ -212,6 +255,17 @@ def new_network(task: Task[Any, Any], shape: BertConfig) -> TaskNetwork:
     return network(shape)
 
 
+def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:
+    """The lines of all runs, cell by cell, those of collapsed runs that were started again among them."""
+    with path.open("w", encoding="utf-8") as file:
+        for cell in cells:
+            for run in cell.runs:
+                for seed in (*run.restarted_from, run.seed):
+                    done = shop.finished.find(_key(shop, cell.cell, seed))
+                    for line in done.log if done is not None else ():
+                        file.write(json.dumps(dict(cell.cell) | dict(line)) + "\n")
+
+
 def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, EncodedPart]) -> None:
     parts = {
         name: {
@@ -228,12 +282,8 @@ def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, E
     (folder / "README.md").write_text(results_page(result), encoding="utf-8")
 
 
-def _write_line(log: TextIO, entry: Mapping[str, Any]) -> None:
-    log.write(json.dumps(entry) + "\n")
-    log.flush()
-
-
-def _sentence(run: SeedResult) -> str:
+def _sentence(cell: Mapping[str, float], run: SeedResult) -> str:
     scores = ", ".join(f"{part} {name} {value:.4f}" for part, row in run.dev.items() for name, value in row.items())
     collapse = f"; collapsed: {run.collapse}" if run.collapse else ""
-    return f"seed {run.seed}, after epoch {run.epochs[-1].epoch}: {scores}{collapse}"
+    settings = "".join(f"{name} {value:g}, " for name, value in cell.items())
+    return f"{settings}seed {run.seed}, after epoch {run.kept_epoch}: {scores}{collapse}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from bertsmith.tasks.seed_run import SeedResult
+from bertsmith.tasks.seed_run import SeedResult, primary_score
 from bertsmith.tasks.task import Task
 
 
@@ -24,11 +24,25 @@ class Spread:
 
 
 @dataclass(frozen=True)
+class CellResult:
+    """The runs of one cell of a grid: the settings that it changes, and a run for each seed."""
+
+    cell: Mapping[str, float]
+    runs: tuple[SeedResult, ...]
+
+    def mean(self, task: Task[Any, Any]) -> float:
+        """The mean of the primary metric on the first dev part."""
+        return statistics.fmean(primary_score(run.dev, task) for run in self.runs)
+
+
+@dataclass(frozen=True)
 class FinetuneResult:
-    """Dev scores after the last epoch of each seed, and over all seeds: part -> metric -> spread.
+    """Dev scores of each seed, and over all seeds: part -> metric -> spread. Of a grid, those of the best cell.
 
     metric     the primary metric; `best_seed` has the highest of it on the first dev part
     collapsed  seeds whose runs learnt nothing; they count in the means like any other
+    cell       the settings of the best cell; empty without a grid
+    grid       all cells; empty without a grid
     """
 
     out: Path
@@ -38,6 +52,8 @@ class FinetuneResult:
     best_seed: int
     collapsed: tuple[int, ...]
     seeds: tuple[SeedResult, ...]
+    cell: Mapping[str, float]
+    grid: tuple[CellResult, ...]
 
     @property
     def primary(self) -> Spread:
@@ -47,7 +63,7 @@ class FinetuneResult:
     def __rich__(self) -> Table:
         """The table for a terminal."""
         header, *rows = _rows(self)
-        table = Table(*header, title=f"{self.task}, dev scores after the last epoch")
+        table = Table(*header, title=f"{self.task}, dev scores {_when(self)}")
         for row in rows[:-1]:
             table.add_row(*row)
         table.add_section()
@@ -57,17 +73,33 @@ class FinetuneResult:
 
 def best_run(runs: Sequence[SeedResult], task: Task[Any, Any]) -> SeedResult:
     """The run with the highest primary metric on the first dev part; of equals the first."""
-    return max(runs, key=lambda run: next(iter(run.dev.values()))[task.metrics[0]])
+    return max(runs, key=lambda run: primary_score(run.dev, task))
 
 
-def summarise(out: Path, task: Task[Any, Any], runs: Sequence[SeedResult]) -> FinetuneResult:
-    """Means and spreads over the seeds."""
+def best_cell(cells: Sequence[CellResult], task: Task[Any, Any]) -> CellResult:
+    """The cell whose runs have the highest mean of it; of equals the first."""
+    return max(cells, key=lambda cell: cell.mean(task))
+
+
+def summarise(out: Path, task: Task[Any, Any], cells: Sequence[CellResult]) -> FinetuneResult:
+    """Means and spreads over the seeds of the best cell."""
+    chosen = best_cell(cells, task)
+    runs = chosen.runs
     means = {
-        part: {metric: _spread([run.dev[part][metric] for run in runs]) for metric in task.metrics}
-        for part in runs[0].dev
+        part: {metric: _spread([run.dev[part][metric] for run in runs]) for metric in metrics}
+        for part, metrics in runs[0].dev.items()
     }
-    collapsed = tuple(run.seed for run in runs if run.collapse)
-    return FinetuneResult(out, task.name, task.metrics[0], means, best_run(runs, task).seed, collapsed, tuple(runs))
+    return FinetuneResult(
+        out=out,
+        task=task.name,
+        metric=task.metrics[0],
+        means=means,
+        best_seed=best_run(runs, task).seed,
+        collapsed=tuple(run.seed for run in runs if run.collapse),
+        seeds=runs,
+        cell=chosen.cell,
+        grid=tuple(cells) if len(cells) > 1 else (),
+    )
 
 
 def _spread(values: Sequence[float]) -> Spread:
@@ -80,10 +112,40 @@ def _rows(result: FinetuneResult) -> list[list[str]]:
     rows = [["seed", *(f"{part} {metric}" for part, metric in columns), "note"]]
     for run in result.seeds:
         notes = ["best"] * (run.seed == result.best_seed) + ["collapsed"] * (run.collapse is not None)
+        if run.restarted_from:
+            notes.append(f"in the place of {len(run.restarted_from)} collapsed")
+        if run.kept_epoch < len(run.epochs):
+            notes.append(f"epoch {run.kept_epoch} of {len(run.epochs)}")
         rows.append([str(run.seed), *(f"{run.dev[part][metric]:.4f}" for part, metric in columns), ", ".join(notes)])
     label = "mean" if len(result.seeds) == 1 else "mean ± s.d."
     rows.append([label, *(str(result.means[part][metric]) for part, metric in columns), ""])
     return rows
+
+
+def _when(result: FinetuneResult) -> str:
+    if any(run.kept_epoch < len(run.epochs) for run in result.seeds):
+        return "of the best epoch"
+    return "after the last epoch"
+
+
+def _grid_page(result: FinetuneResult) -> str:
+    """The table of a grid: the mean of each cell, the best first."""
+    if not result.grid:
+        return ""
+    names = list(result.cell)
+
+    def spread(cell: CellResult) -> Spread:
+        return _spread([next(iter(run.dev.values()))[result.metric] for run in cell.runs])
+
+    ranked = sorted(result.grid, key=lambda cell: -spread(cell).mean)
+    rows = [[*(f"{cell.cell[name]:g}" for name in names), str(spread(cell))] for cell in ranked]
+    header = [*(name.replace("_", " ") for name in names), result.metric]
+    lines = ["| " + " | ".join(row) + " |" for row in [header, ["---"] * len(header), *rows]]
+    told = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in result.cell.items())
+    return (
+        f"These are the runs with {told}, the best of {len(result.grid)} settings by their mean on dev. So the scores "
+        f"above flatter a little: they were chosen on the examples that they are of.\n\n" + "\n".join(lines) + "\n\n"
+    )
 
 
 def results_page(result: FinetuneResult) -> str:
@@ -100,7 +162,8 @@ def results_page(result: FinetuneResult) -> str:
     )
     table = "\n".join(lines)
     return (
-        f"# Fine-tuned on {result.task}\n\nDev scores after the last epoch:\n\n{table}\n\n{told}{chosen}\n"
+        f"# Fine-tuned on {result.task}\n\nDev scores {_when(result)}:\n\n{table}\n\n"
+        f"{_grid_page(result)}{told}{chosen}\n"
         f"```\nbertsmith evaluate {result.out} --data FILE\nbertsmith predict {result.out} FILE\n```\n\n"
         "Each epoch of each seed is in `results.json`, the way there in `metrics.jsonl`, every setting in "
         "`manifest.json`.\n"

@@ -1,5 +1,6 @@
 """One fine-tuning run: a model, a seed, some epochs, and what came out after each."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert_for_tasks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
+from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.task import Examples, Task
 from bertsmith.tasks.task_model import network_outputs
@@ -36,34 +38,50 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What one seed gave. The scores of a run are those after its last epoch (BERT A.3), whatever came before."""
+    """What one seed gave.
+
+    The scores of a run are those after its last epoch (BERT A.3), whatever came before; with early stopping, those of
+    the epoch that was best on dev.
+    """
 
     seed: int
     epochs: tuple[EpochResult, ...]
+    kept_epoch: int  # the number of the epoch whose weights and scores are the run's
     first_sign_of_collapse: int | None  # the optimiser step at which it was first seen; None if never
     seconds: float
+    restarted_from: tuple[int, ...] = ()  # seeds of runs that collapsed before it in its place
+
+    @property
+    def kept(self) -> EpochResult:
+        """The epoch whose weights and scores are the run's."""
+        return self.epochs[self.kept_epoch - 1]
 
     @property
     def dev(self) -> Mapping[str, Mapping[str, float]]:
-        """Dev scores after the last epoch."""
-        return self.epochs[-1].dev
+        """Dev scores."""
+        return self.kept.dev
 
     @property
     def collapse(self) -> str | None:
-        """Why the run counts as collapsed at its end, or None."""
-        return self.epochs[-1].collapse
+        """Why the run counts as collapsed, or None."""
+        return self.kept.collapse
 
 
 @dataclass(frozen=True)
 class SeedSettings:
-    """What all seeds of a fine-tuning share."""
+    """What all seeds of a fine-tuning share.
+
+    patience  epochs without a better dev score after which a run stops early; None: all epochs are run
+    """
 
     task: Task[Any, Any]
     optimiser: OptimiserSettings
     loss: LossSettings
+    layers: LayerSettings
     epochs: int
     batch_size: int
     micro_batch_size: int
+    patience: int | None
     device: torch.device
     precision: torch.dtype
 
@@ -90,9 +108,13 @@ def run_seed(
     """Fine-tune `model` (initialised, in float32) for some epochs; dev is scored after each.
 
     record   takes a line of metrics.jsonl
-    returns  the result, and the float32 weights after the last epoch (views: copy what must last)
+    returns  the result, and the float32 weights of the epoch that is kept (views: copy what must last)
     """
-    optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision)
+    settings.layers.freeze(model)
+    frozen = {name: weight.detach() for name, weight in model.named_parameters() if not weight.requires_grad}
+    frozen = {name: weight.float().clone() for name, weight in frozen.items()}  # as they were, before any rounding
+    rate_factor = settings.layers.rate_factor(model.config.num_hidden_layers)
+    optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision, rate_factor)
     batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
     watch = CollapseWatch(seed)
     total_steps = settings.epochs * batches.batches_per_epoch
@@ -108,6 +130,7 @@ def run_seed(
     )
     started = time.monotonic()
     epochs: list[EpochResult] = []
+    best = _BestEpoch(settings.patience)
     losses = LossComparison()  # of this epoch
     with progress_line(f"seed {seed}", total=total_steps) as line:
         for step in steps:
@@ -124,7 +147,39 @@ def run_seed(
                 record({"seed": seed, "step": done, "epoch": epochs[-1].epoch, "dev": epochs[-1].dev})
                 if epochs[-1].collapse is not None:
                     watch.note(done, epochs[-1].collapse)
-    return SeedResult(seed, tuple(epochs), watch.first_sign, time.monotonic() - started), optimiser.float32_weights()
+                best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), optimiser)
+                if best.is_out_of_patience:
+                    break
+    kept, weights = best.kept, best.weights
+    if settings.patience is None:
+        kept, weights = len(epochs), optimiser.float32_weights()
+    seconds = time.monotonic() - started
+    return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **weights}
+
+
+def primary_score(dev: Mapping[str, Mapping[str, float]], task: Task[Any, Any]) -> float:
+    """The primary metric on the first dev part."""
+    return next(iter(dev.values()))[task.metrics[0]]
+
+
+class _BestEpoch:
+    """The epoch with the best dev score so far, its weights, and whether it is time to stop. Of equals the first."""
+
+    def __init__(self, patience: int | None):
+        self.kept = 0
+        self.weights: Mapping[str, Tensor] = {}
+        self.is_out_of_patience = False
+        self._patience = patience
+        self._score = -math.inf
+
+    def after_epoch(self, epoch: EpochResult, score: float, optimiser: Optimiser) -> None:
+        """Take in an epoch that has just ended. Without patience nothing is kept and nothing is stopped."""
+        if self._patience is None:
+            return
+        if score > self._score:
+            self.kept, self._score = epoch.epoch, score
+            self.weights = {name: weight.clone() for name, weight in optimiser.float32_weights().items()}
+        self.is_out_of_patience = epoch.epoch - self.kept >= self._patience
 
 
 def _close_epoch(

@@ -5,7 +5,8 @@ under Muon, all other matrices (weight decay), and biases and LayerNorm (none).
 """
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -33,29 +34,33 @@ class OptimiserSettings(Settings):
 
 
 class Optimiser:
-    """Updates a model's weights. Puts the model into `compute_dtype` and keeps float32 masters."""
+    """Updates a model's weights. Puts the model into `compute_dtype` and keeps float32 masters.
 
-    def __init__(self, model: nn.Module, settings: OptimiserSettings, compute_dtype: torch.dtype):
+    Parameters that ask for no gradient are left alone.
+
+    rate_factor  by what the learning rate of a parameter, known by its name, is multiplied
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: OptimiserSettings,
+        compute_dtype: torch.dtype,
+        rate_factor: Callable[[str], float] = lambda name: 1.0,
+    ):
         self.settings = settings
         self.steps_done = 0
-        hidden: list[tuple[str, nn.Parameter]] = []
-        matrices: list[tuple[str, nn.Parameter]] = []
-        vectors: list[tuple[str, nn.Parameter]] = []
+        groups: dict[tuple[_RuleName, float], list[tuple[str, nn.Parameter]]] = defaultdict(list)
         for name, parameter in model.named_parameters():
-            if not parameter.requires_grad:
-                continue
-            if parameter.dim() < 2:
-                vectors.append((name, parameter))  # biases and LayerNorm
-            elif settings.optimiser == "muon" and ".layers." in name:
-                hidden.append((name, parameter))
-            else:
-                matrices.append((name, parameter))
+            if parameter.requires_grad:
+                groups[_rule_of(name, parameter, settings), rate_factor(name)].append((name, parameter))
         self._rules: list[_AdamW | _Muon] = []
-        if hidden:
-            self._rules.append(_Muon(FlatWeights.flatten(hidden, compute_dtype), settings))
-        for named, weight_decay in ((matrices, settings.weight_decay), (vectors, 0.0)):
-            if named:
-                self._rules.append(_AdamW(FlatWeights.flatten(named, compute_dtype), settings, weight_decay))
+        self._rate_factors: list[float] = []
+        for (rule, factor), named in sorted(groups.items()):
+            weights = FlatWeights.flatten(named, compute_dtype)
+            decay = settings.weight_decay if rule == "2 matrices" else 0.0
+            self._rules.append(_Muon(weights, settings) if rule == "1 muon" else _AdamW(weights, settings, decay))
+            self._rate_factors.append(factor)
         model.to(compute_dtype)
 
     def zero_gradients(self) -> None:
@@ -75,10 +80,10 @@ class Optimiser:
     def step(self, learning_rate: float, gradient_norm: float) -> None:
         """Clip to `gradient_clip` and update the weights once."""
         self.steps_done += 1
-        for rule in self._rules:
+        for rule, factor in zip(self._rules, self._rate_factors, strict=True):
             if gradient_norm > self.settings.gradient_clip:
                 rule.weights.gradient.mul_(self.settings.gradient_clip / gradient_norm)
-            rule.update(learning_rate, self.steps_done)
+            rule.update(learning_rate * factor, self.steps_done)
             rule.weights.renew_copies()
 
     def float32_weights(self) -> dict[str, Tensor]:
@@ -105,6 +110,15 @@ class Optimiser:
             for kind, flat in rule.running_means().items():
                 flat.copy_(torch.cat([entries[f"{kind}.{name}"].flatten() for name in rule.weights.names]))
             rule.resume(steps_done)
+
+
+_RuleName = Literal["1 muon", "2 matrices", "3 vectors"]  # in the order in which they are updated
+
+
+def _rule_of(name: str, parameter: nn.Parameter, settings: OptimiserSettings) -> _RuleName:
+    if parameter.dim() < 2:
+        return "3 vectors"  # biases and LayerNorm
+    return "1 muon" if settings.optimiser == "muon" and ".layers." in name else "2 matrices"
 
 
 class _AdamW:

@@ -1,0 +1,44 @@
+"""A grid of settings: every combination is run with every seed, and the best on dev is kept (BERT 4.1, A.3)."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Literal
+
+from pydantic import Field
+
+from bertsmith.core.configuration import Settings
+
+GridName = Literal["paper", "small-models"]
+
+# A.3: "batch size 16, 32; learning rate 5e-5, 3e-5, 2e-5; epochs 2, 3, 4". The second: what the authors' README says of
+# the scores of their smaller models.
+_GRIDS: Mapping[GridName, Mapping[str, Sequence[float]]] = {
+    "paper": {"batch_size": (16, 32), "learning_rate": (5e-5, 3e-5, 2e-5), "epochs": (2, 3, 4)},
+    "small-models": {
+        "batch_size": (8, 16, 32, 64, 128),
+        "learning_rate": (3e-4, 1e-4, 5e-5, 3e-5),
+        "epochs": (4,),
+    },
+}
+
+Cell = Mapping[str, float]  # settings of `finetune`'s group training that differ from the others'
+
+
+class GridSettings(Settings):
+    """Settings of which several values are tried."""
+
+    grid: GridName | None = Field(None, description="values that the paper, or the authors of the small models, tried")
+    grid_learning_rates: tuple[float, ...] = Field((), description="learning rates to try, in the place of the grid's")
+    grid_batch_sizes: tuple[int, ...] = Field((), description="batch sizes to try, in the place of the grid's")
+    grid_epochs: tuple[int, ...] = Field((), description="numbers of epochs to try, in the place of the grid's")
+
+    def cells(self) -> list[Cell]:
+        """Every combination, in a fixed order; one without any change where no grid is asked for."""
+        values = dict(_GRIDS[self.grid]) if self.grid else {}
+        given = {
+            "batch_size": self.grid_batch_sizes,
+            "learning_rate": self.grid_learning_rates,
+            "epochs": self.grid_epochs,
+        }
+        values |= {name: tried for name, tried in given.items() if tried}
+        return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
