@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings, build_settings
-from bertsmith.tasks.finetuning import RESULTS_FILE, finetune
+from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
+from bertsmith.tasks.task_finetuning import RESULTS_FILE
 from bertsmith.training.machine import MachineSettings
 
 

@@ -1,0 +1,289 @@
+"""Fine-tuning on one task: a pre-trained model in, a task model out, with every score on file (BERT 4, A.3).
+
+What `--out` holds, written whole or not at all:
+
+    model/          the run with the best dev score: a model folder with `task.json`; `evaluate`, `predict` and
+                    transformers' AutoModelFor... load it
+    results.json    each seed, each epoch, each metric; mean and standard deviation; each cell of a grid
+    metrics.jsonl   loss, rate and speed on the way
+    README.md       the table
+
+Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, require_free, stage_artefact
+from bertsmith.core.console import console
+from bertsmith.core.errors import ConfigurationError
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
+from bertsmith.model.configuration import BertConfig
+from bertsmith.model.folder import load_config, load_model, resolve_model_folder, save_model
+from bertsmith.model.initialisation import initialise
+from bertsmith.model.weight_files import weight_file_names
+from bertsmith.tasks.finetuning_result import (
+    CellResult,
+    FinetuneResult,
+    best_cell,
+    best_run,
+    model_card,
+    results_page,
+    summarise,
+)
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
+from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
+from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_data import TaskData, load_task_data
+from bertsmith.tasks.task_file import save_task
+from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.training.metrics_log import METRICS_FILE
+from bertsmith.training.precision import choose_precision
+
+RESULTS_FILE = "results.json"
+_REHEARSAL_EXAMPLES = 64
+_RESTART_SEEDS = 1000  # a run that takes the place of a collapsed one has its seed + 1000, + 2000, ...
+
+
+def finetune_task(config: FinetuneConfig) -> FinetuneResult:
+    """Fine-tune once with each seed in each cell of the grid; keep the best, write everything down."""
+    require_free(config.out)
+    data = load_task_data(config.task_data, config.columns, config.seed)
+    config = config.with_recommended(data.task)
+    if not config.dry_run:
+        result = _finetune(config, data)
+        console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
+        return result
+    with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
+        training = config.training.model_copy(update={"epochs": 1})
+        short = {"out": Path(folder) / "finetuned", "seeds": 1, "training": training}
+        result = _finetune(config.model_copy(update=short), data.first(_REHEARSAL_EXAMPLES))
+    console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
+    return replace(result, out=config.out)
+
+
+@dataclass(frozen=True)
+class _Workshop:
+    """What all runs of a fine-tuning share."""
+
+    config: FinetuneConfig
+    task: Task[Any, Any]
+    source: Path  # the pre-trained model's folder
+    train: EncodedPart
+    dev: Mapping[str, EncodedPart]
+    provenance: Mapping[str, Any]
+    finished: FinishedRuns
+
+
+def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
+    """Encode, train with each seed in each cell of the grid, write."""
+    source = resolve_model_folder(config.model)
+    tokenizer = Tokenizer.load(source)
+    train, dev = _encode(data, tokenizer, source, config.inputs)
+    precision = choose_precision(config.runtime.precision, config.runtime.take_device())
+    provenance: dict[str, Any] = {
+        "command": "finetune",
+        "configuration": config.model_dump(mode="json") | {"precision": str(precision).removeprefix("torch.")},
+        "made_from": {"model": model_fingerprint(source), **data.files},
+    }
+    shop = _Workshop(config, data.task, source, train, dev, provenance, FinishedRuns(config.out))
+    cells = _run_cells(shop)
+    chosen = best_cell(cells, data.task)
+    best = best_run(chosen.runs, data.task)
+    with stage_artefact(config.out, kind="finetuning", **provenance) as staging:
+        result = summarise(config.out, data.task, cells)
+        _write_log(staging.folder / METRICS_FILE, shop, cells)
+        _write_results(staging.folder, result, {"train": train} | dev)
+        with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
+            network = _new_network(config, source, data.task, best.seed)
+            weights = _weights(shop, chosen, best)
+            save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
+            save_task(inner.folder, data.task, config.inputs, seed=best.seed)
+    shop.finished.remove()
+    return result
+
+
+def _run_cells(shop: _Workshop) -> list[CellResult]:
+    """Run every seed in every cell; keep the weights of those runs that may become the model."""
+    config = shop.config
+    cells: list[CellResult] = []
+    for cell in config.grid.cells():
+        runs: list[SeedResult] = []
+        for seed in range(config.seed, config.seed + config.seeds):
+            run = _run(shop, cell, seed)
+            runs.append(run)
+            contenders = [(cell, best_run(runs, shop.task))]
+            if cells:
+                winner = best_cell(cells, shop.task)
+                contenders.append((winner.cell, best_run(winner.runs, shop.task)))
+            shop.finished.keep_weights_of({_key(shop, its_cell, its_run.seed) for its_cell, its_run in contenders})
+        cells.append(CellResult(cell, tuple(runs)))
+    return cells
+
+
+def _run(shop: _Workshop, cell: Mapping[str, float], seed: int) -> SeedResult:
+    """The run of a seed in a cell; of those that collapse and are started again, the last one."""
+    collapsed: list[int] = []
+    while True:
+        run = _run_once(shop, cell, seed + _RESTART_SEEDS * len(collapsed)).result
+        if run.collapse is None or len(collapsed) == shop.config.training.restarts:
+            return replace(run, restarted_from=tuple(collapsed))
+        console.print("It is started again from another seed.", soft_wrap=True)
+        collapsed.append(run.seed)
+
+
+def _run_once(shop: _Workshop, cell: Mapping[str, float], seed: int) -> FinishedRun:
+    """One run: taken from those that are done, or made."""
+    key = _key(shop, cell, seed)
+    done = shop.finished.find(key)
+    if done is not None:
+        console.print(f"{_sentence(cell, done.result)} (done before)", soft_wrap=True)
+        return done
+    log: list[Mapping[str, Any]] = []
+    network = _new_network(shop.config, shop.source, shop.task, seed)
+    settings = _seed_settings(shop.config.with_cell(cell), shop.task, shop.train)
+    result, weights = run_seed(settings, network, shop.train.encoded, shop.dev, seed, log.append)
+    run = FinishedRun(result, tuple(log))
+    shop.finished.add(key, run, weights)
+    console.print(_sentence(cell, result), soft_wrap=True)
+    return run
+
+
+def _key(shop: _Workshop, cell: Mapping[str, float], seed: int) -> str:
+    """The name of a run among those that are done: a hash of what determines it."""
+    configuration = {
+        name: value
+        for name, value in shop.provenance["configuration"].items()
+        if name not in ("out", "seeds", "grid", "dry_run", "runtime")
+    }
+    return FinishedRuns.key(
+        {
+            "configuration": configuration,
+            "made_from": shop.provenance["made_from"],
+            "micro_batch_size": shop.config.runtime.examples_at_once(shop.train.encoded),
+            "cell": cell,
+            "seed": seed,
+        }
+    )
+
+
+def _weights(shop: _Workshop, chosen: CellResult, best: SeedResult) -> Mapping[str, Tensor]:
+    """The float32 weights of a run that is done; if they are gone, the run is made again, which gives the same."""
+    key = _key(shop, chosen.cell, best.seed)
+    weights = shop.finished.weights(key)
+    if weights is None:
+        network = _new_network(shop.config, shop.source, shop.task, best.seed)
+        settings = _seed_settings(shop.config.with_cell(chosen.cell), shop.task, shop.train)
+        _, made = run_seed(settings, network, shop.train.encoded, shop.dev, best.seed, lambda entry: None)
+        return made
+    return weights
+
+
+def model_fingerprint(folder: Path) -> str:
+    """The fingerprint in a model folder's manifest; of a folder without one, the SHA-256 of its weight files."""
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder, "model", "checkpoint").fingerprint
+    digests = [record_file(folder / name).sha256 for name in weight_file_names(folder)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
+
+
+def _encode(
+    data: TaskData, tokenizer: Tokenizer, source: Path, limits: InputLimits
+) -> tuple[EncodedPart, dict[str, EncodedPart]]:
+    """Encode train and dev; say how many examples there are and how many were cut."""
+    positions = load_config(source).max_position_embeddings
+    if limits.max_seq_length > positions:
+        raise ConfigurationError(
+            f"--max-seq-length {limits.max_seq_length} is more than the {positions} positions that {source} has. "
+            f"Lower it."
+        )
+    parts = {}
+    for name, examples in {"train": data.train, **data.dev}.items():
+        encoded = data.task.encode(examples.rows, tokenizer, limits)
+        parts[name] = EncodedPart(examples, encoded)
+        num_windows = sum(len(row.token_ids) for row in encoded.rows)
+        windows = f" in {num_windows:,} sequences" if num_windows != len(examples.rows) else ""
+        cut = f", {encoded.num_cut:,} of them cut to {limits.max_seq_length} tokens" if encoded.num_cut else ""
+        console.print(f"{data.task.name} {name}: {len(examples.rows):,} examples{windows}{cut}", soft_wrap=True)
+    return parts.pop("train"), parts
+
+
+def _seed_settings(config: FinetuneConfig, task: Task[Any, Any], train: EncodedPart) -> SeedSettings:
+    device = config.runtime.take_device()
+    return SeedSettings(
+        task=task,
+        optimiser=config.training,
+        loss=config.loss,
+        layers=config.layers,
+        epochs=config.training.epochs,
+        batch_size=config.training.batch_size,
+        micro_batch_size=config.runtime.examples_at_once(train.encoded),
+        patience=config.training.patience,
+        device=device,
+        precision=choose_precision(config.runtime.precision, device),
+    )
+
+
+def _new_network(config: FinetuneConfig, source: Path, task: Task[Any, Any], seed: int) -> TaskNetwork:
+    """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
+    rate = config.training.dropout
+    rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
+    if config.initialisation == "pretrained":
+        network: TaskNetwork = load_model(task.network, source, seed=seed, labels=task.outputs, **rates)  # type: ignore[type-var]
+        return network
+    shape = load_config(source).model_copy(update=rates)
+    network = new_network(task, shape)
+    initialise(network, "normal" if config.initialisation == "random" else "neighbour", seed=seed)
+    return network
+
+
+def new_network(task: Task[Any, Any], shape: BertConfig) -> TaskNetwork:
+    """The network of a task, with torch's weights."""
+    network = task.network
+    if issubclass(network, BertForSequenceClassification | BertForTokenClassification):
+        assert task.outputs is not None  # what labels a classifier has is a part of its task
+        return network(shape, task.outputs)
+    return network(shape)
+
+
+def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:
+    """The lines of all runs, cell by cell, those of collapsed runs that were started again among them."""
+    with path.open("w", encoding="utf-8") as file:
+        for cell in cells:
+            for run in cell.runs:
+                for seed in (*run.restarted_from, run.seed):
+                    done = shop.finished.find(_key(shop, cell.cell, seed))
+                    for line in done.log if done is not None else ():
+                        file.write(json.dumps(dict(cell.cell) | dict(line)) + "\n")
+
+
+def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, EncodedPart]) -> None:
+    parts = {
+        name: {
+            "file": str(part.examples.source),
+            "examples": len(part.examples.rows),
+            "cut": part.encoded.num_cut,
+            "skipped": [{"line": line, "reason": reason} for line, reason in part.examples.skipped],
+        }
+        for name, part in encoded.items()
+    }
+    content = asdict(result) | {"parts": parts}
+    del content["out"]
+    (folder / RESULTS_FILE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(results_page(result), encoding="utf-8")
+
+
+def _sentence(cell: Mapping[str, float], run: SeedResult) -> str:
+    scores = ", ".join(f"{part} {name} {value:.4f}" for part, row in run.dev.items() for name, value in row.items())
+    collapse = f"; collapsed: {run.collapse}" if run.collapse else ""
+    settings = "".join(f"{name} {value:g}, " for name, value in cell.items())
+    return f"{settings}seed {run.seed}, after epoch {run.kept_epoch}: {scores}{collapse}"
