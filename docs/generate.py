@@ -17,10 +17,11 @@ from bertsmith.cli import COMMANDS, Command, settings_class_of
 from bertsmith.flags import RESUME, Flag, flags_of, usage
 from bertsmith.study.cell import Cell, cell_name, read_cell
 from bertsmith.study.study_file import load_study
+from bertsmith.tasks.catalogue import TASKS
 
 DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
-PAGES = ("commands.md", "recipes.md", "plateau.md", "results/first-run.md")
+PAGES = ("commands.md", "recipes.md", "plateau.md", "tasks.md", "results/first-run.md")
 CELLS = DOCS / "results" / "cells"  # of `bertsmith compare`, a folder for each study
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -41,6 +42,7 @@ def _content(name: str) -> str:
         return command_section(name, COMMANDS[name])
     tables = {
         "recipes": recipe_table,
+        "named-tasks": named_task_table,
         "first-run-pretraining": pretraining_table,
         "first-run-tasks": task_table,
         "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
@@ -115,6 +117,18 @@ def recipe_table() -> str:
         named = [f"{group}.{key} = {spelled_value(table[key])}" for group, table in settings.items() for key in table]
         rows.append(f"| `{path.stem}` | {'; '.join(f'`{setting}`' for setting in named)} |")
     return "\n".join(["| recipe | settings |", "|---|---|", *rows]) + "\n"
+
+
+def named_task_table() -> str:
+    """Every named task: its kind, its files, its scores, and where it departs from the defaults of `finetune`."""
+    rows = []
+    for name, task in TASKS.items():
+        files = ", ".join(f"`{names[0]}`" for names in task.files.values())
+        settings = {key: value for group in task.recommended.values() for key, value in group.items()}
+        recommended = ", ".join(f"`{key} = {spelled_value(value)}`" for key, value in settings.items())
+        rows.append(f"| `{name}` | {task.kind} | {files} | {', '.join(task.metrics)} | {recommended} |")
+    header = "| task | kind | files | scores, the first is the primary one | settings of its own |"
+    return "\n".join([header, "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def spelled_value(value: Any) -> str:  # noqa: ANN401 - any TOML value

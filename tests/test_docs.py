@@ -62,6 +62,7 @@ def test_the_tables_are_those_of_the_code(page, generate):
 def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     assert generate.blocks("commands.md") == list(COMMANDS)
     assert generate.blocks("recipes.md") == ["recipes"]
+    assert generate.blocks("tasks.md") == ["named-tasks"]
     assert generate.blocks("plateau.md") == [
         "cooccurrence-parts",
         "lunch-tasks",

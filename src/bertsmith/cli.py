@@ -87,10 +87,12 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "finetune": Command(
         "bertsmith.tasks.finetuning:finetune",
-        "Fine-tune an encoder on labelled sentences or pairs.",
+        "Fine-tune an encoder on a task.",
         (
             "bertsmith finetune run --task sst-2 --data glue/SST-2 --out sst2",
+            "bertsmith finetune run --task glue --data glue --out glue-scores --seeds 5 --grid paper",
             "bertsmith finetune run --train reviews.csv --text review --label stars --seeds 5 --out reviews",
+            "bertsmith finetune run --kind tags --data my-entities --out tagger",
         ),
         positional=("model",),
     ),
@@ -106,10 +108,11 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "predict": Command(
         "bertsmith.tasks.prediction:predict",
-        "Predict labels, one line of JSON for each text.",
+        "Predict with a fine-tuned model, one line of JSON for each example.",
         (
             "bertsmith predict sst2 sentences.txt",
             "echo 'A fine film.' | bertsmith predict sst2 -",
+            "bertsmith predict squad-model dev-v2.0.json --official answers",
         ),
         positional=("model", "input"),
     ),

@@ -1,10 +1,13 @@
 """BERT with one added layer, a network for each kind of task (BERT 4, figure 4).
 
-Legend: B sequences, T tokens of all sequences together, N tokens that are asked for, H hidden size, C outputs.
+Legend: B sequences, T tokens of all sequences together, N tokens that are asked for, H hidden size, V vocabulary size,
+C outputs.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
@@ -12,6 +15,7 @@ from bertsmith.model.attention import AttentionName
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.dropout import dropout
+from bertsmith.model.heads import MaskedLanguageModelHead
 
 OutputsPer = Literal["sequence", "token"]
 
@@ -102,11 +106,51 @@ class BertForTokenClassification(nn.Module):
         return logits
 
 
+@dataclass(frozen=True)
+class MaskedWordIds:
+    """What the network has to know of the vocabulary.
+
+    mask   the id of [MASK]
+    words  the ids of the pieces that may stand there, one for each output, in order; (): all of the vocabulary may
+    """
+
+    mask: int
+    words: tuple[int, ...] = ()
+
+
+class BertForMaskedWord(nn.Module):
+    """Which piece stands at the [MASK] of a sequence: the weights and names of `BertForMaskedLM`, and no new layer."""
+
+    architecture: ClassVar[str] = "BertForMaskedLM"
+    outputs_per: ClassVar[OutputsPer] = "sequence"
+
+    def __init__(self, config: BertConfig, ids: MaskedWordIds):
+        super().__init__()
+        self.config = config
+        self.ids = ids
+        self.bert = Bert(config, pooler=False)
+        self.masked_lm = MaskedLanguageModelHead(config)
+
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+        """Logits of the pieces that may stand at the [MASK] of each sequence: [B, C], or [B, V] if all may.
+
+        raises  ValueError unless there are as many [MASK]s as sequences; each is to have one
+        """
+        places = (inputs.token_ids == self.ids.mask).nonzero().squeeze(1)  # [B]
+        if len(places) != inputs.num_sequences:
+            raise ValueError(f"{inputs.num_sequences} sequences have {len(places)} [MASK]s, and each is to have one")
+        states = self.bert(inputs, places, attention=attention)  # [B, H]
+        logits: Tensor = self.masked_lm(states, self.bert.embeddings.tokens.weight)  # [B, V]
+        if not self.ids.words:
+            return logits
+        return logits.index_select(1, torch.tensor(self.ids.words, device=logits.device))
+
+
 def _classifier_dropout(config: BertConfig) -> float:
     rate = config.classifier_dropout
     return config.hidden_dropout_prob if rate is None else rate
 
 
 ClassifierModel = BertForSequenceClassification | BertForTokenClassification  # their outputs are labels with names
-TaskNetwork = ClassifierModel | BertForMultipleChoice | BertForQuestionAnswering
+TaskNetwork = ClassifierModel | BertForMultipleChoice | BertForQuestionAnswering | BertForMaskedWord
 BertModel = Bert | BertForPreTraining | BertForMaskedLM | TaskNetwork

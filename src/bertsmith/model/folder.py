@@ -24,11 +24,13 @@ from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactError, MismatchedArtefact
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import (
+    BertForMaskedWord,
     BertForMultipleChoice,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
+    MaskedWordIds,
 )
 from bertsmith.model.configuration import (
     CONFIGURATION_FILE,
@@ -53,6 +55,7 @@ ModelType = TypeVar(
     BertForMultipleChoice,
     BertForQuestionAnswering,
     BertForTokenClassification,
+    BertForMaskedWord,
 )
 _CLASSIFIERS = (BertForSequenceClassification, BertForTokenClassification)
 
@@ -93,12 +96,14 @@ def load_model(
     *,
     seed: int | None = None,
     labels: ClassifierLabels | None = None,
+    words: MaskedWordIds | None = None,
     **overrides: Any,  # noqa: ANN401
 ) -> ModelType:
     """Load a model of one of our classes from a folder of ours or of Hugging Face's, in float32, in training mode.
 
     seed       heads that the folder lacks get initial values from it, and the screen says so; None: that is an error
     labels     of a classifier; other labels than the folder's mean a new classifier. None: the folder's
+    words      of a masked-word network, which needs them: the mask, and what may stand in its place
     overrides  fields of the configuration that differ from the folder's, say `hidden_dropout_prob=0.0`
     raises     ArtefactError and its subclasses, ConfigurationError
     """
@@ -111,6 +116,8 @@ def load_model(
             stored_labels = load_labels(folder)
             model = build(config, labels or stored_labels)
             is_new = is_new or labels not in (None, stored_labels)
+        elif issubclass(model_class, BertForMaskedWord):
+            model = build(config, words)
         else:
             model = build(config)
     model.to_empty(device="cpu")

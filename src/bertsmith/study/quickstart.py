@@ -27,11 +27,11 @@ from bertsmith.study.report import FilledMask, Findings, Pretraining, TaskTrial,
 from bertsmith.study.stages import StageLog
 from bertsmith.study.word_order import word_count_accuracy
 from bertsmith.tasks.filling import FillConfig, fill
-from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig, FinetuneTrainingSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task_data import TaskDataSettings
+from bertsmith.tasks.task_finetuning import finetune_task
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import MASK
@@ -93,8 +93,8 @@ def quickstart(config: QuickstartConfig) -> Path:
         made(f"{_describe(network)}: {pretrained.steps:,} steps, {pretrained.tokens:,} tokens")
 
     with log.stage("Fine-tune, with and without pre-training") as made:
-        with_it = finetune(finetuning_settings(config, pretrained.model, data, out / "finetuned"))
-        without = finetune(finetuning_settings(config, pretrained.model, data, out / "untrained", "random"))
+        with_it = finetune_task(finetuning_settings(config, pretrained.model, data, out / "finetuned"))
+        without = finetune_task(finetuning_settings(config, pretrained.model, data, out / "untrained", "random"))
         comparison = Comparison(accuracies(with_it), accuracies(without), len(data.dev))
         made(
             f"{2 * config.seeds} runs on {len(data.train):,} examples; {100 * comparison.gain:+.1f} points of accuracy"

@@ -9,9 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings, build_settings
-from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.task_finetuning import RESULTS_FILE
+from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 from bertsmith.training.machine import MachineSettings
 
 
@@ -62,7 +61,7 @@ def run_trials(
                 "training": dict(trial.training),
                 "runtime": runtime.model_dump(exclude_unset=True),
             }
-            finetune(build_settings(FinetuneConfig, settings))
+            finetune_task(build_settings(FinetuneConfig, settings))
         outcomes[trial.task] = _read_outcome(folder / RESULTS_FILE)
     return outcomes
 

@@ -6,16 +6,25 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.tasks.choices.named import CHOICE_TASKS
+from bertsmith.tasks.choices.task import ChoiceTask
 from bertsmith.tasks.columns import ColumnSettings
-from bertsmith.tasks.sentences.glue import GLUE
+from bertsmith.tasks.masked_words.named import MASKED_WORD_TASKS
+from bertsmith.tasks.masked_words.task import MaskedWordTask
+from bertsmith.tasks.sentences.glue import AX, GLUE
 from bertsmith.tasks.sentences.task import SentenceTask
+from bertsmith.tasks.spans.task import SQUAD, SpanTask
+from bertsmith.tasks.tags.named import TAG_TASKS
+from bertsmith.tasks.tags.task import TagTask
 from bertsmith.tasks.task import Task
 
-KindName = Literal["sentences"]
+KindName = Literal["sentences", "spans", "choices", "tags", "masked-words"]
 
-KINDS: Mapping[str, type[Task[Any, Any]]] = {kind.kind: kind for kind in (SentenceTask,)}
+KINDS: Mapping[str, type[Task[Any, Any]]] = {
+    kind.kind: kind for kind in (SentenceTask, SpanTask, ChoiceTask, TagTask, MaskedWordTask)
+}
 
-TASKS: Mapping[str, Task[Any, Any]] = {**GLUE}
+TASKS: Mapping[str, Task[Any, Any]] = {**GLUE, AX.name: AX, **SQUAD, **CHOICE_TASKS, **TAG_TASKS, **MASKED_WORD_TASKS}
 
 
 def find_task(name: str) -> Task[Any, Any]:

@@ -108,13 +108,13 @@ def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairSco
 
 def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
     model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
-    task = _reading_task(config, model.task)
-    path = data if data.is_file() else require_part(data, task, config.part)
-    examples = task.read(path, config.on_error)
+    task, reading = model.task, _reading_task(config, model.task)
+    path = data if data.is_file() else require_part(data, reading, config.part)
+    examples = reading.read(path, config.on_error)
     encoded = task.encode(examples.rows, model.tokenizer, model.limits)
     outputs = network_outputs(model.network, encoded, config.runtime.batch_size)
     scores = task.score(task.predictions(outputs, encoded, examples.rows), examples.rows)
-    return TaskScores(config.model, path, task.name, len(examples.rows), encoded.num_cut, scores)
+    return TaskScores(config.model, path, reading.name, len(examples.rows), encoded.num_cut, scores)
 
 
 def _reading_task(config: EvaluateConfig, own: Task[Any, Any]) -> Task[Any, Any]:

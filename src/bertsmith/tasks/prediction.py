@@ -5,6 +5,7 @@ predicted, and put back in order before the next window is read. Memory does not
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,9 @@ from typing import Any, BinaryIO, Literal, cast
 
 from pydantic import Field
 
+from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import Settings
-from bertsmith.core.errors import InputError
+from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
@@ -25,7 +27,7 @@ from bertsmith.tasks.task_model import TaskModel
 
 _WINDOW = 2048  # rows that are sorted by length together
 
-InputFormat = Literal["auto", "jsonl", "csv", "tsv", "lines"]
+InputFormat = Literal["auto", "jsonl", "csv", "tsv", "lines", "task"]
 
 
 class PredictConfig(Settings):
@@ -35,10 +37,14 @@ class PredictConfig(Settings):
     input: Path = Field(Path("-"), description="file with one example a row, or - for standard input")
     format: InputFormat = Field(
         "auto",
-        description="auto: by the ending (.jsonl, .csv, .tsv; else lines); lines: a text, or two with a tab between",
+        description="auto: by the ending (.jsonl, .csv, .tsv, .json, .conll; else lines); lines: a text, or two with a "
+        "tab between; task: the task's own layout (SQuAD's JSON, CoNLL columns, GLUE's test files)",
     )
     text: str | None = Field(None, description="column of the text; default: the task's")
     text_pair: str | None = Field(None, description="column of the second text; default: the task's")
+    official: Path | None = Field(
+        None, description="new folder for the files that the official evaluation reads; the input is read as `task`"
+    )
     on_error: OnError = Field("strict", description="a row that cannot be used: strict = refuse, skip = count and list")
     max_seq_length: int | None = Field(None, ge=4, description="longest input in tokens; default: as in fine-tuning")
     runtime: InferenceSettings = InferenceSettings()
@@ -51,13 +57,37 @@ def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
     """
     model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
     task = model.task.with_columns(ColumnSettings(text=config.text, text_pair=config.text_pair))
+    input_format = "task" if config.official is not None else _named_format(config, task)
+    if input_format == "task":
+        yield from _predict_whole_file(config, model, task)
+        return
     bad_rows = BadRows("standard input" if str(config.input) == "-" else str(config.input), config.on_error)
     with _open_input(config.input) as stream:
-        examples = _examples(stream, _input_format(config, stream), task, bad_rows)
+        examples = _examples(stream, input_format or _guess_format(stream), task, bad_rows)
         while window := list(islice(examples, _WINDOW)):
             for example, prediction in zip(window, model.predictions(window, config.runtime.batch_size), strict=True):
                 yield task.entry(example, prediction)
     bad_rows.print_summary()
+
+
+def _predict_whole_file(config: PredictConfig, model: TaskModel, task: Task[Any, Any]) -> Iterator[dict[str, object]]:
+    """Read a file in the layout of its task, and write the official files if they are asked for."""
+    if str(config.input) == "-":
+        raise ConfigurationError(
+            "A file in the task's own layout, as --official needs it, is not read from standard input."
+        )
+    if config.official is not None:
+        require_free(config.official)
+    examples = task.read(config.input, config.on_error, labelled=False).rows
+    predictions = model.predictions(examples, config.runtime.batch_size)
+    if config.official is not None:
+        partial = config.official.with_name(f".{config.official.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
+        partial.mkdir(parents=True)
+        task.write_predictions(partial, predictions, examples)
+        partial.rename(config.official)
+    for example, prediction in zip(examples, predictions, strict=True):
+        yield task.entry(example, prediction)
 
 
 @contextmanager
@@ -74,15 +104,21 @@ def _open_input(path: Path) -> Iterator[BufferedReader]:
         yield file
 
 
-def _input_format(config: PredictConfig, stream: BufferedReader) -> Literal["jsonl", "csv", "tsv", "lines"]:
-    """The format that was named, or that the file's ending names; standard input is JSON if it starts with a brace."""
+def _named_format(config: PredictConfig, task: Task[Any, Any]) -> InputFormat | None:
+    """The format that was named, or that the file's ending names; None for standard input."""
     if config.format != "auto":
         return config.format
     if str(config.input) == "-":
-        return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \r\n")[:1] == b"{" else "lines"
-    if config.input.suffix.lower() == ".txt":
+        return None
+    ending = config.input.suffix.lower()
+    if ending == ".txt":
         return "lines"
-    return FORMATS.get(config.input.suffix.lower(), "lines")
+    return FORMATS.get(ending, "task" if ending in task.endings else "lines")
+
+
+def _guess_format(stream: BufferedReader) -> InputFormat:
+    """Standard input is JSON lines if it begins with a brace."""
+    return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \r\n")[:1] == b"{" else "lines"
 
 
 def _examples(stream: BinaryIO, input_format: str, task: Task[Any, Any], bad_rows: BadRows) -> Iterator[Any]:

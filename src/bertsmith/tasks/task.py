@@ -19,6 +19,7 @@ from bertsmith.model.bert_for_tasks import TaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
+from bertsmith.tasks.findings import Findings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.tables import OnError, Row
@@ -133,5 +134,17 @@ class Task(Protocol[ExampleT, PredictionT]):
     def entry(self, example: ExampleT, prediction: PredictionT) -> dict[str, object]:
         """A prediction as a line of JSON: where the example stands, and what is said of it."""
 
+    def write_predictions(self, folder: Path, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> None:
+        """Write the files that the official evaluation of this kind of task reads into `folder`, which exists."""
+
+    def tuned(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Self:
+        """The same task with what is chosen by looking at dev after the training; most kinds choose nothing."""
+
+    def gold(self, example: ExampleT) -> object:
+        """The right answer of a labelled example, as JSON."""
+
     def blindness(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Blindness:
         """Signs that the network behind these predictions looks at nothing."""
+
+    def findings(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Findings:
+        """What a person wants to see of predictions for labelled examples."""

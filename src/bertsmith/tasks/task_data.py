@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bertsmith.core.artefact import record_file
 from bertsmith.core.configuration import Settings
@@ -21,7 +21,9 @@ from bertsmith.tasks.task import Examples, Task
 class TaskDataSettings(Settings):
     """What to learn and be scored on: a named task's folder, or files of one's own."""
 
-    task: str | None = Field(None, description="name of a task (docs/tasks.md); default: files of your own")
+    task: str | None = Field(
+        None, description="name of a task (docs/tasks.md), or glue for all of GLUE's; default: files of your own"
+    )
     kind: KindName = Field("sentences", description="what files of your own are")
     data: Path | None = Field(None, description="folder with the task's train and dev files, or one file")
     train: Path | None = Field(None, description="file to learn from, instead of --data's")
@@ -34,6 +36,20 @@ class TaskDataSettings(Settings):
     on_error: OnError = Field(
         "strict", description="an example that cannot be used: strict = refuse, skip = count and list"
     )
+    from_mnli: bool = Field(
+        False, description="task glue: RTE, MRPC and STS-B start from the fine-tuned MNLI model (Phang et al. 2018)"
+    )
+
+    @property
+    def is_whole_glue(self) -> bool:
+        """Whether all tasks of GLUE are meant and not one task."""
+        return self.task is not None and self.task.casefold() == "glue"
+
+    @model_validator(mode="after")
+    def _has_an_mnli_model_to_start_from(self) -> Self:
+        if self.from_mnli and not self.is_whole_glue:
+            raise ValueError("from_mnli is for the task glue; one task starts from the model that you give")
+        return self
 
 
 @dataclass(frozen=True)

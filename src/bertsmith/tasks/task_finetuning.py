@@ -7,6 +7,8 @@ What `--out` holds, written whole or not at all:
     results.json    each seed, each epoch, each metric; mean and standard deviation; each cell of a grid
     metrics.jsonl   loss, rate and speed on the way
     README.md       the table
+    report.html     all of this to look at, and what the model in `model/` does well and badly on dev
+    dev-predictions.jsonl, ...  its predictions for each dev part
 
 Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
 """
@@ -19,16 +21,18 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, require_free, stage_artefact
 from bertsmith.core.console import console
-from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
-from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, load_model, resolve_model_folder, save_model
+from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.folder import load_config, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_files import weight_file_names
+from bertsmith.tasks.dev_predictions import predict_part, write_predictions
+from bertsmith.tasks.encoded_parts import encode_parts
+from bertsmith.tasks.finetuning_report import REPORT_FILE, FinetuningReport, write_report
 from bertsmith.tasks.finetuning_result import (
     CellResult,
     FinetuneResult,
@@ -40,13 +44,13 @@ from bertsmith.tasks.finetuning_result import (
 )
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
-from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_data import TaskData, load_task_data
 from bertsmith.tasks.task_file import save_task
+from bertsmith.tasks.task_network import load_network, new_network
 from bertsmith.text.tokenizer import Tokenizer
-from bertsmith.training.metrics_log import METRICS_FILE
+from bertsmith.training.metrics_log import METRICS_FILE, read_metrics
 from bertsmith.training.precision import choose_precision
 
 RESULTS_FILE = "results.json"
@@ -61,7 +65,11 @@ def finetune_task(config: FinetuneConfig) -> FinetuneResult:
     config = config.with_recommended(data.task)
     if not config.dry_run:
         result = _finetune(config, data)
-        console.print(f"The model of seed {result.best_seed} is in {config.out / 'model'}", soft_wrap=True)
+        console.print(
+            f"The model of seed {result.best_seed} is in {config.out / 'model'}, the report in "
+            f"{config.out / REPORT_FILE}",
+            soft_wrap=True,
+        )
         return result
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         training = config.training.model_copy(update={"epochs": 1})
@@ -78,24 +86,26 @@ class _Workshop:
     config: FinetuneConfig
     task: Task[Any, Any]
     source: Path  # the pre-trained model's folder
+    tokenizer: Tokenizer
     train: EncodedPart
     dev: Mapping[str, EncodedPart]
     provenance: Mapping[str, Any]
     finished: FinishedRuns
+    precision: torch.dtype  # measured once, so that all runs and the predictions have the same
 
 
 def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
     """Encode, train with each seed in each cell of the grid, write."""
     source = resolve_model_folder(config.model)
     tokenizer = Tokenizer.load(source)
-    train, dev = _encode(data, tokenizer, source, config.inputs)
+    train, dev = encode_parts(data, tokenizer, source, config.inputs)
     precision = choose_precision(config.runtime.precision, config.runtime.take_device())
     provenance: dict[str, Any] = {
         "command": "finetune",
         "configuration": config.model_dump(mode="json") | {"precision": str(precision).removeprefix("torch.")},
         "made_from": {"model": model_fingerprint(source), **data.files},
     }
-    shop = _Workshop(config, data.task, source, train, dev, provenance, FinishedRuns(config.out))
+    shop = _Workshop(config, data.task, source, tokenizer, train, dev, provenance, FinishedRuns(config.out), precision)
     cells = _run_cells(shop)
     chosen = best_cell(cells, data.task)
     best = best_run(chosen.runs, data.task)
@@ -104,10 +114,12 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         _write_log(staging.folder / METRICS_FILE, shop, cells)
         _write_results(staging.folder, result, {"train": train} | dev)
         with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
-            network = _new_network(config, source, data.task, best.seed)
+            network = _new_network(shop, best.seed)
             weights = _weights(shop, chosen, best)
             save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
             save_task(inner.folder, data.task, config.inputs, seed=best.seed)
+        network.load_state_dict(dict(weights))
+        _report(staging.folder, shop, result, network.to(config.runtime.take_device(), precision))
     shop.finished.remove()
     return result
 
@@ -149,8 +161,8 @@ def _run_once(shop: _Workshop, cell: Mapping[str, float], seed: int) -> Finished
         console.print(f"{_sentence(cell, done.result)} (done before)", soft_wrap=True)
         return done
     log: list[Mapping[str, Any]] = []
-    network = _new_network(shop.config, shop.source, shop.task, seed)
-    settings = _seed_settings(shop.config.with_cell(cell), shop.task, shop.train)
+    network = _new_network(shop, seed)
+    settings = _seed_settings(shop, cell)
     result, weights = run_seed(settings, network, shop.train.encoded, shop.dev, seed, log.append)
     run = FinishedRun(result, tuple(log))
     shop.finished.add(key, run, weights)
@@ -181,8 +193,8 @@ def _weights(shop: _Workshop, chosen: CellResult, best: SeedResult) -> Mapping[s
     key = _key(shop, chosen.cell, best.seed)
     weights = shop.finished.weights(key)
     if weights is None:
-        network = _new_network(shop.config, shop.source, shop.task, best.seed)
-        settings = _seed_settings(shop.config.with_cell(chosen.cell), shop.task, shop.train)
+        network = _new_network(shop, best.seed)
+        settings = _seed_settings(shop, chosen.cell)
         _, made = run_seed(settings, network, shop.train.encoded, shop.dev, best.seed, lambda entry: None)
         return made
     return weights
@@ -196,63 +208,32 @@ def model_fingerprint(folder: Path) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
 
-def _encode(
-    data: TaskData, tokenizer: Tokenizer, source: Path, limits: InputLimits
-) -> tuple[EncodedPart, dict[str, EncodedPart]]:
-    """Encode train and dev; say how many examples there are and how many were cut."""
-    positions = load_config(source).max_position_embeddings
-    if limits.max_seq_length > positions:
-        raise ConfigurationError(
-            f"--max-seq-length {limits.max_seq_length} is more than the {positions} positions that {source} has. "
-            f"Lower it."
-        )
-    parts = {}
-    for name, examples in {"train": data.train, **data.dev}.items():
-        encoded = data.task.encode(examples.rows, tokenizer, limits)
-        parts[name] = EncodedPart(examples, encoded)
-        num_windows = sum(len(row.token_ids) for row in encoded.rows)
-        windows = f" in {num_windows:,} sequences" if num_windows != len(examples.rows) else ""
-        cut = f", {encoded.num_cut:,} of them cut to {limits.max_seq_length} tokens" if encoded.num_cut else ""
-        console.print(f"{data.task.name} {name}: {len(examples.rows):,} examples{windows}{cut}", soft_wrap=True)
-    return parts.pop("train"), parts
-
-
-def _seed_settings(config: FinetuneConfig, task: Task[Any, Any], train: EncodedPart) -> SeedSettings:
-    device = config.runtime.take_device()
+def _seed_settings(shop: _Workshop, cell: Mapping[str, float]) -> SeedSettings:
+    config = shop.config.with_cell(cell)
     return SeedSettings(
-        task=task,
+        task=shop.task,
         optimiser=config.training,
         loss=config.loss,
         layers=config.layers,
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
-        micro_batch_size=config.runtime.examples_at_once(train.encoded),
+        micro_batch_size=config.runtime.examples_at_once(shop.train.encoded),
         patience=config.training.patience,
-        device=device,
-        precision=choose_precision(config.runtime.precision, device),
+        device=config.runtime.take_device(),
+        precision=shop.precision,
     )
 
 
-def _new_network(config: FinetuneConfig, source: Path, task: Task[Any, Any], seed: int) -> TaskNetwork:
+def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
-    rate = config.training.dropout
+    rate = shop.config.training.dropout
     rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
-    if config.initialisation == "pretrained":
-        network: TaskNetwork = load_model(task.network, source, seed=seed, labels=task.outputs, **rates)  # type: ignore[type-var]
-        return network
-    shape = load_config(source).model_copy(update=rates)
-    network = new_network(task, shape)
-    initialise(network, "normal" if config.initialisation == "random" else "neighbour", seed=seed)
+    initialisation = shop.config.initialisation
+    if initialisation == "pretrained":
+        return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, **rates)
+    network = new_network(shop.task, load_config(shop.source).model_copy(update=rates), shop.tokenizer)
+    initialise(network, "normal" if initialisation == "random" else "neighbour", seed=seed)
     return network
-
-
-def new_network(task: Task[Any, Any], shape: BertConfig) -> TaskNetwork:
-    """The network of a task, with torch's weights."""
-    network = task.network
-    if issubclass(network, BertForSequenceClassification | BertForTokenClassification):
-        assert task.outputs is not None  # what labels a classifier has is a part of its task
-        return network(shape, task.outputs)
-    return network(shape)
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:
@@ -280,6 +261,26 @@ def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, E
     del content["out"]
     (folder / RESULTS_FILE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(results_page(result), encoding="utf-8")
+
+
+def _report(folder: Path, shop: _Workshop, result: FinetuneResult, network: TaskNetwork) -> None:
+    """Predict dev with the kept network; write the predictions, and the page on those for the first part."""
+    predictions = {name: predict_part(network, shop.task, part) for name, part in shop.dev.items()}
+    for name, part in shop.dev.items():
+        write_predictions(folder / f"{name}-predictions.jsonl", shop.task, predictions[name], part.examples.rows)
+    first = next(iter(shop.dev))
+    report = FinetuningReport(
+        task=shop.task,
+        result=result,
+        settings=shop.config,
+        precision=str(shop.precision).removeprefix("torch."),
+        model=shop.source,
+        parts={"train": shop.train, **shop.dev},
+        log=read_metrics(folder),
+        findings=shop.task.findings(predictions[first], shop.dev[first].examples.rows),
+        blindness=shop.task.blindness(predictions[first], shop.dev[first].examples.rows),
+    )
+    write_report(folder / REPORT_FILE, report)
 
 
 def _sentence(cell: Mapping[str, float], run: SeedResult) -> str:

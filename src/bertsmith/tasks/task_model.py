@@ -9,12 +9,13 @@ import torch
 
 from bertsmith.core.errors import ArtefactError, ConfigurationError
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
-from bertsmith.model.folder import load_model, resolve_model_folder
+from bertsmith.model.folder import resolve_model_folder
 from bertsmith.tasks.encoded import EncodedExamples
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task import Outputs, Task
 from bertsmith.tasks.task_file import load_task
+from bertsmith.tasks.task_network import load_network
 from bertsmith.text.tokenizer import Tokenizer
 
 
@@ -42,7 +43,8 @@ class TaskModel:
         """
         folder = resolve_model_folder(Path(folder))
         task, limits = load_task(folder)
-        network: TaskNetwork = load_model(task.network, folder)  # type: ignore[type-var]
+        tokenizer = Tokenizer.load(folder)
+        network = load_network(task, folder, tokenizer)
         if isinstance(network, BertForSequenceClassification | BertForTokenClassification):
             _require_same_outputs(network, task, folder)
         (settings or InferenceSettings()).place(network)
@@ -53,7 +55,7 @@ class TaskModel:
             )
         if max_seq_length is not None:
             limits = limits.model_copy(update={"max_seq_length": max_seq_length})
-        return cls(network, Tokenizer.load(folder), task, limits)
+        return cls(network, tokenizer, task, limits)
 
     def predict(self, values: Sequence[Any], batch_size: int = 32) -> list[Any]:
         """A prediction for each value, in the given order.

@@ -142,6 +142,19 @@ class Tokenizer:
             encodings = self._plain.encode_batch_fast(mended, add_special_tokens=False)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
+    def encode_with_offsets(self, texts: Sequence[str]) -> list[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """As `encode_plain`, with the characters that each piece was made of: ids [n] and offsets [n, 2] of each text.
+
+        Piece i comes from text[offsets[i, 0] : offsets[i, 1]] of the text as it was given. Begins and ends never go
+        back. Characters that the normaliser drops belong to the piece around them or to none; pieces share a
+        character that became several (a Hangul syllable in an uncased vocabulary).
+        """
+        encodings = self._plain.encode_batch([_without_surrogates(text) for text in texts], add_special_tokens=False)
+        return [
+            (np.array(encoding.ids, dtype=np.int32), np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+            for encoding in encodings
+        ]
+
     def encode(self, text: str) -> list[int]:
         """One text to ids; "[MASK]" and the other special pieces in it are recognised, none is added."""
         ids: list[int] = self._with_specials.encode(_without_surrogates(text), add_special_tokens=False).ids

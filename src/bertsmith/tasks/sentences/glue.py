@@ -2,10 +2,12 @@
 
 Columns and file names are those of the official download; so are the metrics. The primary metric, by which the best of
 several runs is chosen, is the one of the paper's table 1: F1 for QQP and MRPC, Spearman's correlation for STS-B,
-Matthews' for CoLA, accuracy for the rest.
+Matthews' for CoLA, accuracy for the rest. `AX`, the diagnostic examples, are no task to learn: the MNLI model answers
+them.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from bertsmith.tasks.sentences.columns import Columns
 from bertsmith.tasks.sentences.task import SentenceTask
@@ -13,6 +15,7 @@ from bertsmith.tasks.sentences.task import SentenceTask
 _FILES: Mapping[str, tuple[str, ...]] = {"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)}
 _PAIR = Columns("sentence1", "sentence2", "label")
 _ENTAILMENT = ("entailment", "not_entailment")
+_INFERENCE = ("contradiction", "entailment", "neutral")
 
 GLUE: Mapping[str, SentenceTask] = {
     task.name: task
@@ -57,7 +60,7 @@ GLUE: Mapping[str, SentenceTask] = {
         SentenceTask(
             "mnli",
             Columns("sentence1", "sentence2", "gold_label"),
-            labels=("contradiction", "entailment", "neutral"),
+            labels=_INFERENCE,
             metrics=("accuracy",),
             files={
                 "train": ("train.tsv",),
@@ -74,3 +77,20 @@ GLUE: Mapping[str, SentenceTask] = {
         SentenceTask("wnli", _PAIR, labels=("0", "1"), metrics=("accuracy",), files=_FILES),
     )
 }
+
+AX = SentenceTask(
+    "ax",
+    Columns("Premise", "Hypothesis", "Label"),  # of diagnostic-full.tsv, which has labels
+    labels=_INFERENCE,
+    metrics=("matthews", "accuracy"),
+    files={"test": ("diagnostic.tsv", "AX.tsv")},
+    unlabelled=Columns("sentence1", "sentence2"),
+)
+
+_FOLDERS: Mapping[str, tuple[str, ...]] = {AX.name: ("diagnostic", "ax")}  # the others' are called like the task
+
+
+def folder_of(task: SentenceTask, data: Path) -> Path | None:
+    """The folder of a task in the folder of all tasks (`glue/SST-2` in `glue`), whatever the letter case."""
+    names = _FOLDERS.get(task.name, (task.name,))
+    return next((child for child in sorted(data.iterdir()) if child.is_dir() and child.name.casefold() in names), None)

@@ -74,6 +74,13 @@ def predictions_of(outputs: Outputs, labels: Sequence[str] | None, *, several: b
     ]
 
 
+def in_words(prediction: Prediction) -> str:
+    """The label, the labels with commas between, or the number."""
+    if isinstance(prediction, LabelPrediction):
+        return prediction.label
+    return ",".join(prediction.labels) if isinstance(prediction, LabelsPrediction) else str(prediction.score)
+
+
 def as_values(predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Values:
     """Predictions as the metrics take them: indices [N], yes and no [N, C], or scores [N]."""
     index = {label: position for position, label in enumerate(labels or ())}

@@ -15,8 +15,10 @@ import numpy as np
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification, TaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.tasks.answer_table import write_answers
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples
+from bertsmith.tasks.findings import Findings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.sentences import metrics
@@ -29,8 +31,9 @@ from bertsmith.tasks.sentences.examples import (
     parse_example,
     read_examples,
 )
+from bertsmith.tasks.sentences.findings import sentence_findings
 from bertsmith.tasks.sentences.objective import SentenceObjective, pool_windows
-from bertsmith.tasks.sentences.predictions import Prediction, as_values, predictions_of
+from bertsmith.tasks.sentences.predictions import Prediction, as_values, in_words, predictions_of
 from bertsmith.tasks.tables import OnError, Row
 from bertsmith.tasks.task import Blindness, Examples, Outputs
 from bertsmith.text.tokenizer import Tokenizer
@@ -163,16 +166,28 @@ class SentenceTask:
         """The line of the file, and the label with the probabilities of all, or the score."""
         return {"line": example.line} | prediction.entry()
 
+    def gold(self, example: SentenceExample) -> object:
+        """The label, the list of labels, or the score."""
+        return list(example.label) if isinstance(example.label, tuple) else example.label
+
+    def write_predictions(
+        self, folder: Path, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]
+    ) -> None:
+        """`predictions.tsv`: the label or the score of each example; of several labels, all with commas between."""
+        write_answers(folder, map(in_words, predictions))
+
+    def tuned(self, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]) -> Self:
+        """The same task: nothing is chosen."""
+        return self
+
     def blindness(self, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]) -> Blindness:
         """Whether all have the same answer, or answers no better than the most frequent label."""
         labels, values = label_values(examples, self.labels), as_values(predictions, self.labels)
         constant = None
         if metrics.are_constant(values, labels):
-            constant = _in_words(predictions[0])
+            constant = f"about {values[0]:.2f}" if self.is_regression else f"'{in_words(predictions[0])}'"
         return Blindness(metrics.is_no_better_than_blind(values, labels), constant)
 
-
-def _in_words(prediction: Prediction) -> str:
-    """An answer as it is told: 'positive', or about 2.71."""
-    entry = prediction.entry()
-    return f"about {entry['score']:.2f}" if "score" in entry else f"'{entry.get('label', entry.get('labels'))}'"
+    def findings(self, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]) -> Findings:
+        """Each label, confusions, calibration; or predicted against right scores; short and long texts; mistakes."""
+        return sentence_findings(self, predictions, examples)

@@ -1,0 +1,32 @@
+"""What a network of tags learns (BERT 5.3): cross-entropy over the first piece of each word.
+
+Legend: T tokens of a micro-batch, N of them that are asked for a tag, C tags.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from bertsmith.model.bert_for_tasks import BertForTokenClassification
+from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
+from bertsmith.tasks.loss_settings import LabelLoss, LossSettings
+
+
+class TagObjective:
+    """Mean loss over the words that a batch asks for, in float32 whatever the dtype of the model."""
+
+    def __init__(self, model: BertForTokenClassification, train: EncodedExamples, loss: LossSettings):
+        self.model = model
+        self._loss = LabelLoss(train.labels, len(model.labels.names), loss)
+
+    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The micro-batch's part of the whole batch's mean loss, of that of blind guessing, and of the accuracy."""
+        rows = (micro_batch.labels >= 0).nonzero().squeeze(1)  # [N]
+        labels = micro_batch.labels[rows]  # [N]
+        count = (whole_batch.labels >= 0).sum()
+        logits = self.model(micro_batch.inputs, rows)  # [N, C]
+        metrics = {
+            "blind_loss": self._loss.blind_sum(labels) / count,
+            "accuracy": (logits.detach().argmax(dim=1) == labels).sum() / count,
+        }
+        return self._loss.sum(logits, labels) / count, metrics

@@ -1,0 +1,174 @@
+"""Sentences -> what the network reads: `[CLS] pieces of words [SEP]`, and which pieces are asked for a tag.
+
+Each word is cut into pieces by itself, and its first piece is asked (BERT 5.3); a word without pieces, such as a
+control character, counts as [UNK], so that every word can be asked.
+
+What stands together is a stream of words: a sentence by itself; or, with document context, the sentences of a document
+end to end, "the maximal document context provided by the data" (BERT 5.3). A stream that is too long for one input is
+read in windows that begin `stride` tokens apart, or less to begin with a word; the last one ends with the stream and
+reaches back as far as there is room. A word of several windows is asked in the one where it has most context, the
+smaller side of both counting; of equals in the first. So every word is asked exactly once, in training, too, and a
+window in which none is asked is not read at all.
+
+Legend: W words of a stream, N words asked in a window, n tokens of a window.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
+from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.tags.sentence import Sentence
+from bertsmith.text.tokenizer import Tokenizer
+
+Context = Literal["sentence", "document"]
+Places = npt.NDArray[np.int64]
+
+NOT_ASKED = -100
+
+
+class Window(NamedTuple):
+    """Words begin:end of a stream are read; `asked` [N] of them, places in the stream, are asked for."""
+
+    begin: int
+    end: int
+    asked: Places
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedWords:
+    """The words that a window is asked for.
+
+    positions  [N]  of their first pieces among the tokens of the window
+    sentences  [N]  indices of their sentences among the examples
+    words      [N]  their places in their sentences
+    """
+
+    positions: Places
+    sentences: Places
+    words: Places
+
+
+def encode_sentences(
+    sentences: Sequence[Sentence],
+    tokenizer: Tokenizer,
+    limits: InputLimits,
+    context: Context,
+    labels: Sequence[str] | None,
+) -> EncodedExamples:
+    """The windows of some sentences, in order. A word with more pieces than a window has room for is cut.
+
+    labels  what the network gives for each token, by which tags become indices; None: the tags are unknown
+    """
+    room = limits.max_seq_length - 2
+    pieces = _pieces({word for sentence in sentences for word in sentence.words}, tokenizer)
+    too_long = {word for word, ids in pieces.items() if len(ids) > room}
+    index = None if labels is None else {label: place for place, label in enumerate(labels)}
+    rows: list[EncodedExample] = []
+    for stream in _streams(sentences, context):
+        words = [word for place in stream for word in sentences[place].words]
+        lengths = [min(len(pieces[word]), room) for word in words]
+        ids = [pieces[word][:room] for word in words]
+        homes = np.repeat(stream, [len(sentences[place].words) for place in stream])  # [W]
+        places = np.concatenate([np.arange(len(sentences[place].words)) for place in stream])  # [W]
+        tags = None if index is None else _tag_indices([sentences[place] for place in stream], index)
+        for window in windows(lengths, room, limits.stride):
+            rows.append(_row(window, ids, lengths, homes, places, tags, tokenizer))
+    num_cut = sum(not too_long.isdisjoint(sentence.words) for sentence in sentences)
+    return EncodedExamples(rows, limits, num_cut, labels_per_token=True)
+
+
+def windows(lengths: Sequence[int], room: int, stride: int) -> list[Window]:
+    """The windows of a stream.
+
+    lengths  [W]  pieces of each word, 1 to `room`
+    room     pieces that a window may have
+    stride   pieces from the beginning of a window to that of the next, at most
+    """
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])  # [W+1] pieces before each word
+    borders = list(_borders(offsets, room, stride))
+    if len(borders) < 2:
+        return [Window(begin, end, np.arange(begin, end)) for begin, end in borders]
+    most = np.full(len(lengths), -1, dtype=np.int64)  # [W] pieces on the smaller side, in the best window so far
+    owner = np.zeros(len(lengths), dtype=np.int64)
+    for number, (begin, end) in enumerate(borders):
+        left = offsets[begin:end] - offsets[begin]
+        right = offsets[end] - offsets[begin + 1 : end + 1]
+        smaller = np.minimum(left, right)
+        better = smaller > most[begin:end]
+        most[begin:end] = np.where(better, smaller, most[begin:end])
+        owner[begin:end] = np.where(better, number, owner[begin:end])
+    made = [
+        Window(begin, end, begin + np.flatnonzero(owner[begin:end] == number))
+        for number, (begin, end) in enumerate(borders)
+    ]
+    return [window for window in made if len(window.asked)]
+
+
+def _borders(offsets: Places, room: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of each window, in words. A window goes on where the one before did not reach, at the latest."""
+    num_words = len(offsets) - 1
+    begin = 0
+    while begin < num_words:
+        end = _last_within(offsets, offsets[begin] + room)
+        if end == num_words:
+            yield int(np.searchsorted(offsets, offsets[-1] - room)), end
+            return
+        yield begin, end
+        begin = max(begin + 1, _last_within(offsets, offsets[begin] + min(stride, room)))
+
+
+def _last_within(offsets: Places, limit: int) -> int:
+    """The last word that begins at `limit` or before it."""
+    return int(np.searchsorted(offsets, limit, side="right")) - 1
+
+
+def _streams(sentences: Sequence[Sentence], context: Context) -> Iterator[list[int]]:
+    """The sentences that are read together, by their indices. Those without words are left out."""
+    with_words = [place for place, sentence in enumerate(sentences) if sentence.words]
+    if context == "sentence":
+        yield from ([place] for place in with_words)
+        return
+    for document, places in groupby(with_words, key=lambda place: sentences[place].document):
+        stream = list(places)
+        yield from ([place] for place in stream) if document is None else [stream]
+
+
+def _pieces(words: set[str], tokenizer: Tokenizer) -> Mapping[str, Ids]:
+    """The ids of each word, at least one."""
+    in_order = sorted(words)
+    unknown = np.array([tokenizer.unk_id], dtype=np.int32)
+    encoded = tokenizer.encode_plain(in_order)
+    return {word: ids if len(ids) else unknown for word, ids in zip(in_order, encoded, strict=True)}
+
+
+def _tag_indices(sentences: Sequence[Sentence], index: Mapping[str, int]) -> Places:
+    """The tags of a stream as indices of labels, [W]."""
+    return np.array([index[tag] for sentence in sentences for tag in sentence.tags or ()], dtype=np.int64)
+
+
+def _row(
+    window: Window,
+    ids: Sequence[Ids],
+    lengths: Sequence[int],
+    homes: Places,
+    places: Places,
+    tags: Places | None,
+    tokenizer: Tokenizer,
+) -> EncodedExample:
+    """A window as the network reads it."""
+    begin, end, asked = window
+    token_ids = np.concatenate([[tokenizer.cls_id], *ids[begin:end], [tokenizer.sep_id]]).astype(np.int32)
+    before = np.concatenate([[0], np.cumsum(lengths[begin:end])])
+    positions = 1 + before[asked - begin]
+    label = None
+    if tags is not None:
+        label = np.full(len(token_ids), NOT_ASKED, dtype=np.int64)
+        label[positions] = tags[asked]
+    segment_ids = np.zeros(len(token_ids), dtype=np.int32)
+    return EncodedExample((token_ids,), (segment_ids,), label, AskedWords(positions, homes[asked], places[asked]))
