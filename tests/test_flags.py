@@ -36,21 +36,21 @@ FLAGS = {
     "finetune": """
         model out seed seeds initialisation dry_run task_data.task task_data.kind task_data.data task_data.train
         task_data.dev task_data.regression task_data.several_labels task_data.dev_share task_data.on_error
-        task_data.from_mnli columns.text columns.text_pair columns.label inputs.max_seq_length inputs.stride inputs.max_question_length
-        inputs.max_answer_length inputs.long_texts training.optimiser training.learning_rate training.warmup_share
-        training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
-        training.gradient_clip training.epochs training.batch_size training.dropout training.patience
-        training.restarts loss.class_weights loss.label_smoothing layers.layer_decay layers.frozen_layers grid.grid
-        grid.grid_learning_rates grid.grid_batch_sizes grid.grid_epochs runtime.precision runtime.device
-        runtime.threads runtime.micro_batch_size
+        task_data.from_mnli columns.text columns.text_pair columns.label inputs.max_seq_length inputs.stride
+        inputs.max_question_length inputs.max_answer_length inputs.long_texts training.optimiser
+        training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
+        training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size
+        training.dropout training.patience training.restarts loss.class_weights loss.label_smoothing
+        layers.layer_decay layers.frozen_layers grid.grid grid.grid_learning_rates grid.grid_batch_sizes
+        grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.micro_batch_size
     """,
     "evaluate": """
         model data minimal_pairs part task on_error max_seq_length max_sequences columns.text
         columns.text_pair columns.label runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
     "predict": """
-        model input format text text_pair official on_error max_seq_length runtime.precision runtime.device runtime.threads
-        runtime.batch_size
+        model input format text text_pair official on_error max_seq_length runtime.precision runtime.device
+        runtime.threads runtime.batch_size
     """,
     "fill": """
         model texts top runtime.precision runtime.device runtime.threads runtime.batch_size

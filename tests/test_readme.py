@@ -77,8 +77,8 @@ def test_the_figures_of_the_readme_are_those_of_runs_on_file():
     assert f"takes {statistics.fmean(run['seconds'] for run in seeds) / 60:.1f} minutes" in text
     assert (
         f"{statistics.fmean(pretrained):.1f} % of the unseen sentences were right against "
-        f"{statistics.fmean(untrained):.1f} % from nothing: {statistics.fmean(gains):.1f} points, {gains[0]:.1f} in the "
-        f"worst run and {gains[-1]:.1f} in the best"
+        f"{statistics.fmean(untrained):.1f} % from nothing: {statistics.fmean(gains):.1f} points, "
+        f"{gains[0]:.1f} in the worst run and {gains[-1]:.1f} in the best"
     ) in text
     whole = json.loads((results / "quickstart.json").read_text(encoding="utf-8"))["trial"]["comparison"]
     (the_same,) = [run for run in seeds if run["pretrained"] == whole["pretrained"]]

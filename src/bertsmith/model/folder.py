@@ -8,6 +8,7 @@
 Nothing in a folder is executed: no pickle is opened, and `auto_map` entries (code) are ignored.
 """
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
@@ -18,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bertsmith.core.artefact import MANIFEST, verify_artefact
+from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, verify_artefact
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactError, MismatchedArtefact
@@ -195,6 +196,14 @@ def resolve_model_folder(path: Path) -> Path:
             f"The run {path} has no model yet. Resume it, or use its newest checkpoint: {checkpoints[-1]}."
         )
     raise ArtefactError(f"{path} is not a model folder: it has no {CONFIGURATION_FILE}.")
+
+
+def model_fingerprint(folder: Path) -> str:
+    """The fingerprint in a model folder's manifest; of a folder without one, the SHA-256 of its weight files."""
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder, "model", "checkpoint").fingerprint
+    digests = [record_file(folder / name).sha256 for name in weight_file_names(folder)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
 
 
 def _read_entries(folder: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
-from bertsmith.model.folder import load_config, resolve_model_folder, save_model
+from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.tasks.finetuning_settings import FinetuneRuntimeSettings, FinetuneTrainingSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
@@ -33,7 +33,6 @@ from bertsmith.tasks.parts import hold_out
 from bertsmith.tasks.seed_run import EncodedPart, SeedSettings, run_seed
 from bertsmith.tasks.task import Examples, Task
 from bertsmith.tasks.task_file import save_task
-from bertsmith.tasks.task_finetuning import model_fingerprint
 from bertsmith.tasks.task_model import TaskModel
 from bertsmith.tasks.task_network import load_network
 from bertsmith.text.tokenizer import Tokenizer

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from bertsmith.core.artefact import MANIFEST, Manifest, require_free, verify_artefact
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
-from bertsmith.model.folder import resolve_model_folder
+from bertsmith.model.folder import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
@@ -40,7 +40,7 @@ from bertsmith.tasks.parts import find_part
 from bertsmith.tasks.sentences.glue import GLUE, folder_of
 from bertsmith.tasks.sentences.task import SentenceTask
 from bertsmith.tasks.task_data import load_task_data
-from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task, model_fingerprint
+from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 
 _MNLI = "mnli"
 _ORDER = (_MNLI, "qqp", "qnli", "sst-2", "cola", "sts-b", "mrpc", "rte", "wnli")  # others may start from the first

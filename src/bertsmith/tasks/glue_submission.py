@@ -23,13 +23,12 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from bertsmith.core.artefact import read_manifest, record_file
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import InputError
-from bertsmith.model.folder import resolve_model_folder
+from bertsmith.model.folder import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.parts import find_part
 from bertsmith.tasks.sentences.glue import AX, GLUE, folder_of
 from bertsmith.tasks.sentences.predictions import LabelPrediction, Prediction, ScorePrediction
 from bertsmith.tasks.sentences.task import SentenceTask
-from bertsmith.tasks.task_finetuning import model_fingerprint
 from bertsmith.tasks.task_model import TaskModel
 
 SUBMISSION_FILE = "submission.zip"

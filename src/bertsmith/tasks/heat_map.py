@@ -44,7 +44,6 @@ def shortened(text: str, longest: int) -> str:
 
 
 def _cell(count: int, share: float, width: float, colour: str) -> str:
-    return (
-        f'<td style="{_BARE};padding:.45em .2em;min-width:{width}em;border-radius:.3rem;text-align:center;'
-        f'background:color-mix(in srgb,{colour} {round(_STRONGEST * share)}%,var(--card))">{f"{count:,}" if count else ""}</td>'
-    )
+    paper = f"color-mix(in srgb,{colour} {round(_STRONGEST * share)}%,var(--card))"
+    looks = f"{_BARE};padding:.45em .2em;min-width:{width}em;border-radius:.3rem;text-align:center;background:{paper}"
+    return f'<td style="{looks}">{f"{count:,}" if count else ""}</td>'

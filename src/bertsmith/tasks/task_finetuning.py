@@ -13,7 +13,6 @@ What `--out` holds, written whole or not at all:
 Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -24,12 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, require_free, stage_artefact
+from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
 from bertsmith.model.bert_for_tasks import TaskNetwork
-from bertsmith.model.folder import load_config, resolve_model_folder, save_model
+from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_files import weight_file_names
 from bertsmith.tasks.dev_predictions import predict_part, write_predictions
 from bertsmith.tasks.encoded_parts import encode_parts
 from bertsmith.tasks.finetuning_report import REPORT_FILE, FinetuningReport, write_report
@@ -113,13 +111,16 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         result = summarise(config.out, data.task, cells)
         _write_log(staging.folder / METRICS_FILE, shop, cells)
         _write_results(staging.folder, result, {"train": train} | dev)
-        with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
-            network = _new_network(shop, best.seed)
-            weights = _weights(shop, chosen, best)
-            save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
-            save_task(inner.folder, data.task, config.inputs, seed=best.seed)
+        network, weights = _new_network(shop, best.seed), _weights(shop, chosen, best)
         network.load_state_dict(dict(weights))
-        _report(staging.folder, shop, result, network.to(config.runtime.take_device(), precision))
+        network.to(config.runtime.take_device(), precision)
+        predictions = {name: predict_part(network, data.task, part) for name, part in dev.items()}
+        _report(staging.folder, shop, result, predictions)
+        with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
+            save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
+            first = next(iter(dev))
+            tuned = data.task.tuned(predictions[first], dev[first].examples.rows)
+            save_task(inner.folder, tuned, config.inputs, seed=best.seed)
     shop.finished.remove()
     return result
 
@@ -200,14 +201,6 @@ def _weights(shop: _Workshop, chosen: CellResult, best: SeedResult) -> Mapping[s
     return weights
 
 
-def model_fingerprint(folder: Path) -> str:
-    """The fingerprint in a model folder's manifest; of a folder without one, the SHA-256 of its weight files."""
-    if (folder / MANIFEST).is_file():
-        return read_manifest(folder, "model", "checkpoint").fingerprint
-    digests = [record_file(folder / name).sha256 for name in weight_file_names(folder)]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
-
-
 def _seed_settings(shop: _Workshop, cell: Mapping[str, float]) -> SeedSettings:
     config = shop.config.with_cell(cell)
     return SeedSettings(
@@ -263,9 +256,8 @@ def _write_results(folder: Path, result: FinetuneResult, encoded: Mapping[str, E
     (folder / "README.md").write_text(results_page(result), encoding="utf-8")
 
 
-def _report(folder: Path, shop: _Workshop, result: FinetuneResult, network: TaskNetwork) -> None:
-    """Predict dev with the kept network; write the predictions, and the page on those for the first part."""
-    predictions = {name: predict_part(network, shop.task, part) for name, part in shop.dev.items()}
+def _report(folder: Path, shop: _Workshop, result: FinetuneResult, predictions: Mapping[str, list[Any]]) -> None:
+    """Write the predictions of the kept network for dev, and the page on those for the first part."""
     for name, part in shop.dev.items():
         write_predictions(folder / f"{name}-predictions.jsonl", shop.task, predictions[name], part.examples.rows)
     first = next(iter(shop.dev))

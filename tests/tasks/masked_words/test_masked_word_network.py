@@ -10,12 +10,12 @@ from transformers import AutoModelForMaskedLM
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert import BertForMaskedLM
+from bertsmith.model.bert_for_tasks import BertForMaskedWord, MaskedWordIds
 from bertsmith.model.folder import load_model, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_names import to_hugging_face
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
-from bertsmith.model.bert_for_tasks import BertForMaskedWord, MaskedWordIds
 from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.sentences.examples import SentenceExample
 

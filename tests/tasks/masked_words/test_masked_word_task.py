@@ -10,13 +10,13 @@ from pydantic import TypeAdapter
 from sklearn.metrics import top_k_accuracy_score
 
 from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.model.bert_for_tasks import BertForMaskedWord
 from bertsmith.model.initialisation import initialise
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExample, TaskBatches, TaskCursor
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.masked_words.named import MASKED_WORD_TASKS
-from bertsmith.model.bert_for_tasks import BertForMaskedWord
 from bertsmith.tasks.masked_words.predictions import WORD_METRICS, WordPrediction, word_prediction
 from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.parts import require_part

@@ -57,7 +57,7 @@ def entity_findings(predictions: Sequence[TagPrediction], sentences: Sequence[Se
         mistakes=worst_mistakes("number of errors", _ERRORS, errors, errors > 0, describe),
         groups=(
             score_labels("Each type", tuple(by_type), *counts.reshape(-1, 3).T),
-            _by_error(gold, found),
+            *_by_error(gold, found),
             *_by_length("without an error", errors == 0, sentences),
         ),
         confusion=confuse(asked, answered, labels),
@@ -108,13 +108,14 @@ def _same_words(gold: set[Entity], found: set[Entity]) -> Iterator[tuple[str, st
         yield NO_ENTITY, type_
 
 
-def _by_error(gold: Sequence[set[Entity]], found: Sequence[set[Entity]]) -> GroupTable:
+def _by_error(gold: Sequence[set[Entity]], found: Sequence[set[Entity]]) -> tuple[GroupTable, ...]:
+    """() where there is no error."""
     counts = Counter(error for right, made in zip(gold, found, strict=True) for error in _errors(right, made))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_FREQUENT]
-    total = max(counts.total(), 1)
-    rows = tuple((error, (count, count / total)) for error, count in ranked)
-    note = "Errors in borders are those where the found words share some with the right ones."
-    return GroupTable("The most frequent errors", ("", "how often", "share of all"), rows, note)
+    rows = tuple((error, (count, count / counts.total())) for error, count in ranked)
+    note = "Borders are wrong where some of the right words were found, or more than these."
+    table = GroupTable("The most frequent errors", ("", "how often", "share of all"), rows, note)
+    return (table,) if rows else ()
 
 
 def _errors(gold: set[Entity], found: set[Entity]) -> Iterator[str]:
