@@ -45,8 +45,8 @@ FLAGS = {
         grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.micro_batch_size
     """,
     "evaluate": """
-        model data minimal_pairs part task on_error max_seq_length max_sequences columns.text
-        columns.text_pair columns.label runtime.precision runtime.device runtime.threads runtime.batch_size
+        model data minimal_pairs part task official on_error max_seq_length max_sequences
+        columns.text columns.text_pair columns.label runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
     "predict": """
         model input format text text_pair official on_error max_seq_length runtime.precision runtime.device

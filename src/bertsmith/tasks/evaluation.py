@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.held_out import held_out_batches
-from bertsmith.core.artefact import MANIFEST, read_manifest
+from bertsmith.core.artefact import MANIFEST, read_manifest, require_free
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError, MismatchedArtefact
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
@@ -19,6 +19,7 @@ from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.tasks.catalogue import find_task
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.official_files import write_official_files
 from bertsmith.tasks.parts import require_part
 from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import Task
@@ -50,6 +51,9 @@ class EvaluateConfig(Settings):
     )
     part: str = Field("dev", description="which part of a task's folder: dev, test, train, dev_mismatched")
     task: str | None = Field(None, description="named task that says how to read the data; default: the model's own")
+    official: Path | None = Field(
+        None, description="new folder for the predictions in the files that the official evaluation of the task reads"
+    )
     on_error: OnError = Field("strict", description="a row that cannot be used: strict = refuse, skip = count and list")
     max_seq_length: int | None = Field(None, ge=8, description="longest input in tokens; default: as in training")
     max_sequences: int = Field(2048, ge=1, description="held-out sequences of a token store that are scored")
@@ -107,13 +111,18 @@ def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairSco
 
 
 def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
+    if config.official is not None:
+        require_free(config.official)
     model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
     task, reading = model.task, _reading_task(config, model.task)
     path = data if data.is_file() else require_part(data, reading, config.part)
     examples = reading.read(path, config.on_error)
     encoded = task.encode(examples.rows, model.tokenizer, model.limits)
     outputs = network_outputs(model.network, encoded, config.runtime.batch_size)
-    scores = task.score(task.predictions(outputs, encoded, examples.rows), examples.rows)
+    predictions = task.predictions(outputs, encoded, examples.rows)
+    if config.official is not None:
+        write_official_files(config.official, task, predictions, examples.rows)
+    scores = task.score(predictions, examples.rows)
     return TaskScores(config.model, path, reading.name, len(examples.rows), encoded.num_cut, scores)
 
 

@@ -20,8 +20,10 @@ def findings_elements(findings: Findings) -> Iterator[page.Markup]:
         yield from _confusion(findings.confusion)
     if findings.comparison is not None:
         yield page.heading("Predicted and right scores")
-        drawn = f" {MOST_POINTS:,} of them at most." if findings.num_examples > MOST_POINTS else ""
-        caption = f"A dot for each example.{drawn} On the dashed line the prediction is right."
+        left_out = (
+            f" Only some of the {findings.num_examples:,} are drawn." if findings.num_examples > MOST_POINTS else ""
+        )
+        caption = f"A dot is an example; on the dashed line the prediction is right.{left_out}"
         yield page.picture(against_gold(findings.comparison).svg(), caption)
     for group_table in findings.groups:
         yield from _group_table(group_table)
@@ -38,9 +40,10 @@ def figure(value: Figure) -> str:
 
 
 def _figures(findings: Findings) -> Iterator[tuple[str, str]]:
-    yield f"{findings.mistakes.total:,}", f"of {findings.num_examples:,} examples {findings.mistakes.what}"
     if findings.comparison is not None:
         yield f"{findings.comparison.mean_error:.3f}", "mean difference from the right score"
+    else:
+        yield f"{findings.mistakes.total:,}", f"of {findings.num_examples:,} examples {findings.mistakes.what}"
     if findings.calibration is not None:
         yield f"{findings.calibration.error:.3f}", "calibration error: how far its confidence is off"
 
@@ -118,7 +121,7 @@ def _calibration(calibration: Calibration) -> Iterator[page.Markup]:
 def _mistakes(mistakes: WorstMistakes, num_examples: int) -> Iterator[page.Markup]:
     yield page.heading("The worst mistakes")
     if not mistakes.shown:
-        yield page.paragraph(f"There are none: all {num_examples:,} examples are right.")
+        yield page.paragraph(f"None of the {num_examples:,} examples {mistakes.what}.")
         return
     yield page.paragraph(
         f"The largest {mistakes.measure} first. It is worth a look whether the file is right about each of them."

@@ -5,7 +5,6 @@ predicted, and put back in order before the next window is read. Memory does not
 """
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.official_files import write_official_files
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_model import TaskModel
@@ -81,11 +81,7 @@ def _predict_whole_file(config: PredictConfig, model: TaskModel, task: Task[Any,
     examples = task.read(config.input, config.on_error, labelled=False).rows
     predictions = model.predictions(examples, config.runtime.batch_size)
     if config.official is not None:
-        partial = config.official.with_name(f".{config.official.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)  # of a killed run
-        partial.mkdir(parents=True)
-        task.write_predictions(partial, predictions, examples)
-        partial.rename(config.official)
+        write_official_files(config.official, task, predictions, examples)
     for example, prediction in zip(examples, predictions, strict=True):
         yield task.entry(example, prediction)
 
