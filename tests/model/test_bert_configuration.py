@@ -73,7 +73,7 @@ def test_labels_that_a_config_does_not_name_are_transformers():
 @pytest.mark.parametrize(
     "entries",
     [
-        {"problem_type": "multi_label_classification"},
+        {"problem_type": "token_salad"},
         {"id2label": {"1": "a", "2": "b"}},
         {"id2label": {"0": "a"}, "problem_type": "single_label_classification"},
         {"id2label": {"0": "a", "1": "b"}, "problem_type": "regression"},

@@ -136,7 +136,8 @@ untrained = true
 task = "sst-2"
 folder = "films"
 seeds = 2
-training = { epochs = 1, batch_size = 4, max_seq_length = 32 }
+training = { epochs = 1, batch_size = 4 }
+inputs = { max_seq_length = 32 }
 """
 
 

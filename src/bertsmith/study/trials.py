@@ -21,6 +21,7 @@ class TaskTrial(Settings):
     folder: str = Field(description="its folder below --task-data")
     seeds: int = Field(5, ge=1, description="how many runs")
     training: Mapping[str, Any] = Field({}, description="settings of `finetune`'s group training")
+    inputs: Mapping[str, Any] = Field({}, description="settings of `finetune`'s group inputs")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def run_trials(
                 "initialisation": initialisation,
                 "task_data": {"task": trial.task, "data": task_data / trial.folder},
                 "training": dict(trial.training),
+                "inputs": dict(trial.inputs),
                 "runtime": runtime.model_dump(exclude_unset=True),
             }
             finetune_task(build_settings(FinetuneConfig, settings))
