@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from bertsmith.model.folder import load_model, save_model
     from bertsmith.study.compare import CompareConfig, compare
     from bertsmith.study.quickstart import QuickstartConfig, quickstart
-    from bertsmith.tasks.estimators import BertClassifier, BertRegressor
+    from bertsmith.tasks.estimators.sentence_estimators import BertClassifier, BertRegressor
+    from bertsmith.tasks.estimators.tag_estimator import BertTagger
     from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
     from bertsmith.tasks.filling import FillConfig, fill
     from bertsmith.tasks.finetuning import finetune
     from bertsmith.tasks.finetuning_settings import FinetuneConfig
     from bertsmith.tasks.prediction import PredictConfig, predict
-    from bertsmith.tasks.tag_estimator import BertTagger
     from bertsmith.tasks.task_model import TaskModel
     from bertsmith.text.preparation import PrepareConfig, prepare
     from bertsmith.text.token_store import TokenStore
@@ -102,13 +102,13 @@ _HOMES = {
     "bertsmith.model.folder": ("load_model", "save_model"),
     "bertsmith.study.compare": ("CompareConfig", "compare"),
     "bertsmith.study.quickstart": ("QuickstartConfig", "quickstart"),
-    "bertsmith.tasks.estimators": ("BertClassifier", "BertRegressor"),
+    "bertsmith.tasks.estimators.sentence_estimators": ("BertClassifier", "BertRegressor"),
     "bertsmith.tasks.evaluation": ("EvaluateConfig", "evaluate"),
     "bertsmith.tasks.filling": ("FillConfig", "fill"),
     "bertsmith.tasks.finetuning": ("finetune",),
     "bertsmith.tasks.finetuning_settings": ("FinetuneConfig",),
     "bertsmith.tasks.prediction": ("PredictConfig", "predict"),
-    "bertsmith.tasks.tag_estimator": ("BertTagger",),
+    "bertsmith.tasks.estimators.tag_estimator": ("BertTagger",),
     "bertsmith.tasks.task_model": ("TaskModel",),
     "bertsmith.text.preparation": ("PrepareConfig", "prepare"),
     "bertsmith.text.token_store": ("TokenStore",),

@@ -2,8 +2,8 @@
 
 from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.glue_benchmark import finetune_glue
-from bertsmith.tasks.glue_result import GlueResult
+from bertsmith.tasks.glue.benchmark import finetune_glue
+from bertsmith.tasks.glue.result import GlueResult
 from bertsmith.tasks.task_finetuning import finetune_task
 
 

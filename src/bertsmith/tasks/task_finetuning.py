@@ -30,7 +30,6 @@ from bertsmith.model.folder import load_config, model_fingerprint, resolve_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.tasks.dev_predictions import predict_part, write_predictions
 from bertsmith.tasks.encoded_parts import encode_parts
-from bertsmith.tasks.finetuning_report import REPORT_FILE, FinetuningReport, write_report
 from bertsmith.tasks.finetuning_result import (
     CellResult,
     FinetuneResult,
@@ -42,6 +41,7 @@ from bertsmith.tasks.finetuning_result import (
 )
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
+from bertsmith.tasks.report.finetuning_report import REPORT_FILE, FinetuningReport, write_report
 from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_data import TaskData, load_task_data

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizer
 
 from bertsmith.tasks.input_limits import InputLimits
-from bertsmith.tasks.sentences.encoding import encode_texts, label_values, longest_first
+from bertsmith.tasks.sentences.encoding import encode_texts, label_values
 from bertsmith.tasks.sentences.examples import SentenceExample
 
 TEXTS = st.lists(st.sampled_from(["the", "cat", "unknown", "dogs", "!"]), max_size=24).map(" ".join)
@@ -54,16 +54,6 @@ def test_truncation_of_one_text_equals_transformers(tokenizer, reference, text, 
 def test_a_special_piece_in_a_text_is_ordinary_text(tokenizer):
     (ids,) = encode_texts(["the [SEP] cat"], None, tokenizer, limits(16)).rows[0].token_ids
     assert (ids == tokenizer.sep_id).sum() == 1
-
-
-@given(st.integers(0, 600), st.integers(0, 600), st.integers(1, 509))
-def test_a_cut_pair_fills_the_limit_and_never_leaves_the_longer_shorter(first, second, limit):
-    kept_first, kept_second = longest_first(first, second, limit)
-    assert kept_first + kept_second == min(first + second, limit)
-    assert 0 <= kept_first <= first
-    assert 0 <= kept_second <= second
-    if first > second:
-        assert kept_first >= kept_second
 
 
 def test_the_number_of_cut_examples_is_counted(tokenizer):

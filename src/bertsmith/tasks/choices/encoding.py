@@ -21,7 +21,7 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.tasks.choices.examples import ChoiceExample
 from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
-from bertsmith.tasks.sentences.encoding import longest_first
+from bertsmith.tasks.sequences import longest_first, sequence_of
 from bertsmith.text.tokenizer import Tokenizer
 
 
@@ -58,11 +58,8 @@ def _num_tokens(first: Ids, second: Ids | None) -> int:
 
 
 def _sequence(first: Ids, second: Ids | None, tokenizer: Tokenizer, max_seq_length: int) -> tuple[Ids, Ids]:
-    """Token ids and segment ids of one choice."""
-    cls, sep = [tokenizer.cls_id], [tokenizer.sep_id]
+    """Token ids and segment ids of one choice, cut to length."""
     if second is None:
-        ids = np.concatenate([cls, first[: max_seq_length - 2], sep]).astype(np.int32)
-        return ids, np.zeros(len(ids), dtype=np.int32)
+        return sequence_of(first[: max_seq_length - 2], None, tokenizer)
     keep_first, keep_second = longest_first(len(first), len(second), max_seq_length - 3)
-    ids = np.concatenate([cls, first[:keep_first], sep, second[:keep_second], sep]).astype(np.int32)
-    return ids, np.repeat(np.array([0, 1], dtype=np.int32), [keep_first + 2, keep_second + 1])
+    return sequence_of(first[:keep_first], second[:keep_second], tokenizer)

@@ -14,7 +14,7 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.masked_words.template import Template
-from bertsmith.tasks.sentences.encoding import longest_first
+from bertsmith.tasks.sequences import longest_first
 from bertsmith.text.tokenizer import MASK, Tokenizer
 
 

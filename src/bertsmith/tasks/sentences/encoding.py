@@ -1,9 +1,7 @@
 """Examples -> what the network reads: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` (BERT 3, figure 4).
 
-A text too long is cut at its end, or read in windows. Of a pair, the longer text is cut first, down to the length of
-the other; what is still too much is taken from both, as transformers' `truncation="longest_first"` does. In windows,
-the first text of a pair stays (cut to half of the length if need be) and the second one moves. Every cut example is
-counted.
+A text too long is cut at its end (of a pair, the longer one first), or read in windows. In windows, the first text of a
+pair stays (cut to half of the length if need be) and the second one moves. Every cut example is counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +12,7 @@ import numpy.typing as npt
 from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.sentences.examples import SentenceExample
+from bertsmith.tasks.sequences import longest_first, sequence_of
 from bertsmith.text.tokenizer import Tokenizer
 
 
@@ -33,7 +32,7 @@ def encode_texts(
     rows, num_cut = [], 0
     for index, (first, second) in enumerate(zip(firsts, seconds, strict=True)):
         pieces, is_cut = _windows(first, second, limits)
-        made = [_assemble(*piece, tokenizer) for piece in pieces]
+        made = [sequence_of(*piece, tokenizer) for piece in pieces]
         label = None if labels is None else labels[index, ...]
         rows.append(EncodedExample(tuple(ids for ids, _ in made), tuple(segments for _, segments in made), label))
         num_cut += is_cut
@@ -74,27 +73,3 @@ def _cut(ids: Ids, size: int, stride: int) -> Iterator[Ids]:
     """Windows of `size` that begin `stride` apart, or closer if there would be gaps; the last one reaches the end."""
     for start in range(0, max(1, len(ids) - size + min(stride, size)), min(stride, size)):
         yield ids[start : start + size]
-
-
-def _assemble(first: Ids, second: Ids | None, tokenizer: Tokenizer) -> tuple[Ids, Ids]:
-    """Token ids and segment ids of one sequence."""
-    cls, sep = [tokenizer.cls_id], [tokenizer.sep_id]
-    if second is None:
-        ids = np.concatenate([cls, first, sep]).astype(np.int32)
-        return ids, np.zeros(len(ids), dtype=np.int32)
-    ids = np.concatenate([cls, first, sep, second, sep]).astype(np.int32)
-    return ids, np.repeat(np.array([0, 1], dtype=np.int32), [len(first) + 2, len(second) + 1])
-
-
-def longest_first(num_first: int, num_second: int, limit: int) -> tuple[int, int]:
-    """How many tokens of each text of a pair to keep so that together they have at most `limit`.
-
-    If both have to be cut and `limit` is odd, the one that was longer keeps one token more; of two equally long ones
-    the second does.
-    """
-    if num_first + num_second <= limit:
-        return num_first, num_second
-    shorter = min(num_first, num_second, limit // 2)
-    if num_first > num_second:
-        return limit - shorter, shorter
-    return shorter, limit - shorter

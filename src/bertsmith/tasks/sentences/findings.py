@@ -4,7 +4,6 @@ Legend: N examples, L labels.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,20 +24,17 @@ from bertsmith.tasks.sentences.encoding import label_values
 from bertsmith.tasks.sentences.examples import SentenceExample
 from bertsmith.tasks.sentences.predictions import LabelPrediction, LabelsPrediction, Prediction, as_values
 
-if TYPE_CHECKING:  # the task calls this file
-    from bertsmith.tasks.sentences.task import SentenceTask
-
 
 def sentence_findings(
-    task: "SentenceTask", predictions: Sequence[Prediction], examples: Sequence[SentenceExample]
+    labels: Sequence[str] | None, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]
 ) -> Findings:
-    """Findings on labels, on several labels of a text, or on scores."""
-    if task.labels is None:
+    """Findings on labels, on several labels of a text, or on scores (without `labels`)."""
+    if labels is None:
         return _score_findings(predictions, examples)
-    if task.several:
-        several = [prediction for prediction in predictions if isinstance(prediction, LabelsPrediction)]
-        return _several_labels_findings(task.labels, several, examples)
-    return label_findings(task.labels, [p for p in predictions if isinstance(p, LabelPrediction)], examples)
+    several = [prediction for prediction in predictions if isinstance(prediction, LabelsPrediction)]
+    if several:
+        return _several_labels_findings(labels, several, examples)
+    return label_findings(labels, [p for p in predictions if isinstance(p, LabelPrediction)], examples)
 
 
 def label_findings(

@@ -190,4 +190,4 @@ class SentenceTask:
 
     def findings(self, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]) -> Findings:
         """Each label, confusions, calibration; or predicted against right scores; short and long texts; mistakes."""
-        return sentence_findings(self, predictions, examples)
+        return sentence_findings(self.labels, predictions, examples)

@@ -10,9 +10,9 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 from bertsmith.core.artefact import verify_artefact
 from bertsmith.core.configuration import build_settings
-from bertsmith.tasks.findings_page import figure
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.heat_map import shortened
+from bertsmith.tasks.report.findings_page import figure
+from bertsmith.tasks.report.heat_map import shortened
 from bertsmith.tasks.task_finetuning import finetune_task
 
 HOSTILE = '<script>alert("x")</script> & $title ${content} %s'

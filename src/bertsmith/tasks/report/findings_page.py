@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from bertsmith.core import page
 from bertsmith.tasks.findings import Calibration, Confusion, Figure, Findings, GroupTable, Mistake, WorstMistakes
-from bertsmith.tasks.finetuning_drawings import MOST_POINTS, against_gold, reliability
-from bertsmith.tasks.heat_map import heat_map, shortened
+from bertsmith.tasks.report.drawings import MOST_POINTS, against_gold, reliability
+from bertsmith.tasks.report.heat_map import heat_map, shortened
 
 _MOST_ROWS = 24  # of a table that is open when the page is
 _LONGEST_TEXT = 400  # characters of a mistake's text

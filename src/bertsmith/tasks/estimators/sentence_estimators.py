@@ -24,8 +24,8 @@ from sklearn.utils.validation import check_is_fitted
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.tasks.catalogue import own_task
 from bertsmith.tasks.columns import ColumnSettings
-from bertsmith.tasks.estimator_inputs import Text, read_labels, read_scores, read_texts, require_same_length
-from bertsmith.tasks.fitted_model import FitSettings, FittedModel, fit_examples, load_fitted
+from bertsmith.tasks.estimators.fitted_model import FitSettings, FittedModel, fit_examples, load_fitted
+from bertsmith.tasks.estimators.inputs import Text, read_labels, read_scores, read_texts, require_same_length
 from bertsmith.tasks.input_limits import LongTexts
 from bertsmith.tasks.sentences.examples import Label
 from bertsmith.tasks.sentences.task import SentenceTask

@@ -13,8 +13,8 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.tasks.catalogue import KINDS
-from bertsmith.tasks.estimators import BertClassifier
-from bertsmith.tasks.tag_estimator import BertTagger
+from bertsmith.tasks.estimators.sentence_estimators import BertClassifier
+from bertsmith.tasks.estimators.tag_estimator import BertTagger
 from bertsmith.tasks.tags.task import TagTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:The network has learnt nothing")  # in one epoch, often

@@ -23,7 +23,7 @@ from bertsmith.core.errors import (
 )
 from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_result import CellResult, FinetuneResult, Spread
-from bertsmith.tasks.glue_result import COLUMNS, GlueResult, LearntTask, glue_page, results_of
+from bertsmith.tasks.glue.result import COLUMNS, GlueResult, LearntTask, glue_page, results_of
 from bertsmith.tasks.seed_run import EpochResult, SeedResult
 from bertsmith.tasks.task_file import load_task
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from bertsmith.tasks.finetuning_result import CellResult, FinetuneResult, Spread
-from bertsmith.tasks.glue_submission import OFFICIAL_FILES, Submission
+from bertsmith.tasks.glue.submission import OFFICIAL_FILES, Submission
 
 
 class Column(NamedTuple):

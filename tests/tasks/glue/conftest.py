@@ -9,7 +9,7 @@ import pytest
 from bertsmith.core.configuration import build_settings
 from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.glue_result import GlueResult
+from bertsmith.tasks.glue.result import GlueResult
 
 INFERENCE = {"good": "entailment", "bad": "contradiction", "cat": "neutral"}  # the word that tells the label
 SCORES = {"awful": 0.0, "bad": 1.0, "fine": 2.5, "good": 4.0, "great": 5.0}

@@ -10,11 +10,11 @@ import numpy as np
 from bertsmith.core import page
 from bertsmith.core.configuration import Settings
 from bertsmith.tasks.findings import Findings
-from bertsmith.tasks.findings_page import findings_elements
-from bertsmith.tasks.finetuning_drawings import RunCurve, RunKind, run_curves
 from bertsmith.tasks.finetuning_result import FinetuneResult, summarise
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.grid import Cell
+from bertsmith.tasks.report.drawings import RunCurve, RunKind, run_curves
+from bertsmith.tasks.report.findings_page import findings_elements
 from bertsmith.tasks.seed_run import EncodedPart, SeedResult
 from bertsmith.tasks.task import Blindness, Task
 

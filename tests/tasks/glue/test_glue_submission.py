@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 from bertsmith.core.errors import InputError
-from bertsmith.tasks.glue_submission import (
+from bertsmith.tasks.glue.submission import (
     OFFICIAL_FILES,
     as_written,
     check_submission,

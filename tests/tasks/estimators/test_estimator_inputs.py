@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertsmith.core.errors import InputError
-from bertsmith.tasks.estimator_inputs import read_labels, read_scores, read_texts, require_same_length
+from bertsmith.tasks.estimators.inputs import read_labels, read_scores, read_texts, require_same_length
 
 
 class Frame:

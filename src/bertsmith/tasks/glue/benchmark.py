@@ -27,8 +27,8 @@ from bertsmith.model.folder import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.glue_result import GlueResult, LearntTask, glue_page, results_of
-from bertsmith.tasks.glue_submission import (
+from bertsmith.tasks.glue.result import GlueResult, LearntTask, glue_page, results_of
+from bertsmith.tasks.glue.submission import (
     PREDICTIONS_FOLDER,
     SUBMISSION_FILE,
     FoundFile,

@@ -24,11 +24,11 @@ from bertsmith.core.errors import ArtefactError, ArtefactExists, ConfigurationEr
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.tasks.estimators import BertClassifier, BertRegressor
+from bertsmith.tasks.estimators.fitted_model import FitSettings
+from bertsmith.tasks.estimators.sentence_estimators import BertClassifier, BertRegressor
+from bertsmith.tasks.estimators.tag_estimator import BertTagger
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.fitted_model import FitSettings
 from bertsmith.tasks.prediction import PredictConfig, predict
-from bertsmith.tasks.tag_estimator import BertTagger
 from bertsmith.tasks.task_finetuning import finetune_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:The network has learnt nothing")  # in one epoch, often

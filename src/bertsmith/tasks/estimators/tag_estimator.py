@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import InputError, MismatchedArtefact
-from bertsmith.tasks.estimator_inputs import require_same_length, rows_of
-from bertsmith.tasks.fitted_model import IN_MEMORY, FitSettings, FittedModel, fit_examples, load_fitted
+from bertsmith.tasks.estimators.fitted_model import IN_MEMORY, FitSettings, FittedModel, fit_examples, load_fitted
+from bertsmith.tasks.estimators.inputs import require_same_length, rows_of
 from bertsmith.tasks.tags.decoding import TagPrediction
 from bertsmith.tasks.tags.schemes import Detection, detect_scheme, is_tag, to_iob2
 from bertsmith.tasks.tags.sentence import Sentence, sentence_of_words

@@ -1,0 +1,1 @@
+"""Fine-tuning as scikit-learn has it: fit, predict, score."""
