@@ -116,6 +116,7 @@ def _parameter(
         group=Group(group, sort_key=places[flag.path[:-1]]),
         negative=None if flag.is_switch else (),
         consume_multiple=True,
+        allow_leading_hyphen=flag.default == Path("-"),  # standard input is an argument, and no flag
     )
     annotation, default = (flag.annotation | None, None) if flag.required else (flag.annotation, flag.default)
     return inspect.Parameter(flag.name, kind, default=default, annotation=Annotated[annotation, shown])

@@ -364,7 +364,7 @@ def test_a_pretrained_model_is_not_a_classifier(pretrained, reviews):
         evaluate(EvaluateConfig(model=pretrained, data=reviews))
 
 
-def test_the_commands_print_tables_and_json_lines(pretrained, reviews, tmp_path, capsys):
+def test_the_commands_print_tables_and_json_lines(pretrained, reviews, tmp_path, capsys, monkeypatch):
     out, model = str(tmp_path / "out"), str(pretrained)
     fast = ["--learning-rate", "5e-3", "--epochs", "5", "--max-seq-length", "32"]
     float32 = ["--precision", "float32", "--threads", "1"]
@@ -380,6 +380,9 @@ def test_the_commands_print_tables_and_json_lines(pretrained, reviews, tmp_path,
     assert json.loads(printed("evaluate", out, "--data", str(reviews), "--json"))["scores"]["accuracy"] == 1.0
     (tmp_path / "new.txt").write_text("good\n")
     assert json.loads(printed("predict", out, str(tmp_path / "new.txt")))["label"] == "good"
+    with (tmp_path / "new.txt").open() as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert json.loads(printed("predict", out, "-"))["label"] == "good"
     assert "the [MASK] sat" in printed("fill", model, "the [MASK] sat", "--top", "2")
 
 

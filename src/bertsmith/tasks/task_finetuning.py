@@ -26,6 +26,7 @@ from torch import Tensor
 from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
 from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.tasks.dev_predictions import predict_part, write_predictions
@@ -53,6 +54,7 @@ from bertsmith.training.precision import choose_precision
 
 RESULTS_FILE = "results.json"
 _REHEARSAL_EXAMPLES = 64
+_DROPOUT_RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 _RESTART_SEEDS = 1000  # a run that takes the place of a collapsed one has its seed + 1000, + 2000, ...
 
 
@@ -111,7 +113,7 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         result = summarise(config.out, data.task, cells)
         _write_log(staging.folder / METRICS_FILE, shop, cells)
         _write_results(staging.folder, result, {"train": train} | dev)
-        network, weights = _new_network(shop, best.seed), _weights(shop, chosen, best)
+        network, weights = new_network(data.task, _shape(shop), tokenizer), _weights(shop, chosen, best)
         network.load_state_dict(dict(weights))
         network.to(config.runtime.take_device(), precision)
         predictions = {name: predict_part(network, data.task, part) for name, part in dev.items()}
@@ -219,14 +221,18 @@ def _seed_settings(shop: _Workshop, cell: Mapping[str, float]) -> SeedSettings:
 
 def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
-    rate = shop.config.training.dropout
-    rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
-    initialisation = shop.config.initialisation
+    initialisation, shape = shop.config.initialisation, _shape(shop)
     if initialisation == "pretrained":
+        rates = {name: getattr(shape, name) for name in _DROPOUT_RATES}
         return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, **rates)
-    network = new_network(shop.task, load_config(shop.source).model_copy(update=rates), shop.tokenizer)
+    network = new_network(shop.task, shape, shop.tokenizer)
     initialise(network, "normal" if initialisation == "random" else "neighbour", seed=seed)
     return network
+
+
+def _shape(shop: _Workshop) -> BertConfig:
+    """The configuration of the pre-trained network with the fine-tuning's dropout."""
+    return load_config(shop.source).model_copy(update=dict.fromkeys(_DROPOUT_RATES, shop.config.training.dropout))
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:
