@@ -35,8 +35,9 @@ FLAGS = {
     """,
     "finetune": """
         model out seed seeds initialisation dry_run task_data.task task_data.kind task_data.data task_data.train
-        task_data.dev task_data.regression task_data.several_labels task_data.dev_share task_data.on_error
-        task_data.from_mnli columns.text columns.text_pair columns.label inputs.max_seq_length inputs.stride
+        task_data.dev task_data.regression task_data.several_labels task_data.template task_data.words
+        task_data.dev_share task_data.on_error task_data.from_mnli columns.text columns.text_pair columns.label
+        inputs.max_seq_length inputs.stride
         inputs.max_question_length inputs.max_answer_length inputs.long_texts training.optimiser
         training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
         training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size

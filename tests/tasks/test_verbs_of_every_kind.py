@@ -28,11 +28,11 @@ FLOAT32 = {"precision": "float32", "threads": 1}
 LENGTH = {"max_seq_length": 32}
 
 
-def learn(pretrained, out, data, kind, epochs, learning_rate=5e-3):
+def learn(pretrained, out, data, kind, epochs, learning_rate=5e-3, **task_data):
     settings = {
         "model": pretrained,
         "out": out,
-        "task_data": {"data": data, "kind": kind},
+        "task_data": {"data": data, "kind": kind, **task_data},
         "inputs": LENGTH,
         "training": {"learning_rate": learning_rate, "epochs": epochs, "batch_size": 16},
         "runtime": FLOAT32,
@@ -177,3 +177,26 @@ def test_masked_words_are_learnt(pretrained, tmp_path):
     (row,) = predicted(out, tmp_path / "new.txt")
     assert row["word"] == "bad"
     assert not AutoModelForMaskedLM.from_pretrained(out / "model", output_loading_info=True)[1]["missing_keys"]
+
+
+def test_a_prompt_makes_a_classification_without_a_new_layer(pretrained, reviews, tmp_path):
+    prompt = {"template": "{text} it was [MASK]", "words": ("good=great", "bad=awful")}
+    result = learn(pretrained, tmp_path / "out", reviews, "masked-words", 10, learning_rate=2e-3, **prompt)
+    assert (result.metric, result.primary.mean > 0.9) == ("accuracy", True)
+    assert evaluated(tmp_path / "out", reviews) == result.seeds[0].dev["dev"]
+    (tmp_path / "new.txt").write_text("a very dull film\n")
+    (row,) = predicted(tmp_path / "out", tmp_path / "new.txt")
+    assert row["label"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("kind", "task_data", "message"),
+    [
+        ("sentences", {"template": "{text} [MASK]"}, "are for --kind masked-words, not for sentences"),
+        ("masked-words", {"words": ("good",)}, "'good' has no word"),
+        ("masked-words", {"words": ("good=great", "bad=unheard")}, "unheard"),
+    ],
+)
+def test_a_prompt_that_cannot_be_is_refused(pretrained, reviews, tmp_path, kind, task_data, message):
+    with pytest.raises(ConfigurationError, match=message):
+        learn(pretrained, tmp_path / "out", reviews, kind, 1, **{"template": "{text} [MASK]", **task_data})

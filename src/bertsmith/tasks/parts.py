@@ -1,5 +1,7 @@
 """Which files of a task's folder are its parts: train, dev, test; and a dev part where there is none."""
 
+from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +33,29 @@ def require_part(folder: Path, task: Task[Any, Any], part: str) -> Path:
 def hold_out(examples: Examples[Any], share: float, seed: int) -> tuple[Examples[Any], Examples[Any]]:
     """Cut off a random `share` of the rows (at least one) as dev. A function of (rows, share, seed); order is kept.
 
+    Rows of one group stay together: whoever has read a text in training would know it in dev. So the share is met by
+    the first groups in random order that reach it.
+
     returns  (train, dev)
     """
     total = len(examples.rows)
+    groups = examples.groups if len(set(examples.groups)) > 1 else range(total)  # a single text has to be divided
     num_dev = max(1, round(share * total))
-    if num_dev >= total:
+    sizes = Counter(groups)
+    names = list(sizes)
+    held_out: set[Hashable] = set()
+    num_held_out = 0
+    for index in generator(seed, "dev share").permutation(len(names)).tolist():
+        if num_held_out >= num_dev:
+            break
+        held_out.add(names[index])
+        num_held_out += sizes[names[index]]
+    if num_held_out >= total:
         raise InputError(
             f"{examples.source} has {total} usable rows, too few to hold out a share of {share:g}. Give --dev FILE."
         )
-    held_out = set(generator(seed, "dev share").permutation(total)[:num_dev].tolist())
-    train = [row for index, row in enumerate(examples.rows) if index not in held_out]
-    dev = [row for index, row in enumerate(examples.rows) if index in held_out]
+    train = [row for row, group in zip(examples.rows, groups, strict=True) if group not in held_out]
+    dev = [row for row, group in zip(examples.rows, groups, strict=True) if group in held_out]
     return Examples(examples.source, train, examples.skipped), Examples(examples.source, dev)
 
 

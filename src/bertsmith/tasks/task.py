@@ -7,7 +7,7 @@ loss, how outputs become predictions, and how these are scored.
     files --read--> Examples --encode--> EncodedExamples --network--> outputs --predictions--> scores, files
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -33,15 +33,21 @@ Outputs = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Examples(Generic[ExampleT]):
-    """The usable examples of one file, in order, and what was skipped: (line or place, reason)."""
+    """The usable examples of one file, in order.
+
+    skipped  what could not be used: (line or place, reason)
+    groups   of each row, if some belong together (questions on one text, sentences of a document): a part that is held
+             out has all of a group or none of it; (): each row stands by itself
+    """
 
     source: Path
     rows: Sequence[ExampleT]
     skipped: Sequence[tuple[int, str]] = ()
+    groups: Sequence[Hashable] = ()
 
     def first(self, count: int) -> Self:
         """The first `count` of them, for a rehearsal."""
-        return replace(self, rows=self.rows[:count])
+        return replace(self, rows=self.rows[:count], groups=self.groups[:count])
 
 
 @dataclass(frozen=True)

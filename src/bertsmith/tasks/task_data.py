@@ -13,6 +13,7 @@ from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.tasks.catalogue import KindName, find_task, own_task
 from bertsmith.tasks.columns import ColumnSettings
+from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.parts import find_part, hold_out, require_part
 from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import Examples, Task
@@ -31,6 +32,12 @@ class TaskDataSettings(Settings):
     regression: bool = Field(False, description="sentences: the label is a number to be predicted, not one of a set")
     several_labels: bool = Field(
         False, description="sentences: a text has any number of labels; a list, or names with commas between"
+    )
+    template: str | None = Field(
+        None, description="masked-words: what becomes of a text, such as '{text} It was [MASK].'; default: the text"
+    )
+    words: tuple[str, ...] = Field(
+        (), description="masked-words: the word that stands for each label, LABEL=WORD; default: the label is the word"
     )
     dev_share: float = Field(0.1, gt=0, lt=1, description="share of train held out as dev where there is no dev file")
     on_error: OnError = Field(
@@ -95,14 +102,34 @@ def _describe(settings: TaskDataSettings, columns: ColumnSettings) -> Task[Any, 
     """The named task, or a description of one's own files, whose labels the training file will tell."""
     if settings.task is None:
         name = (settings.data or settings.train or Path("task")).stem
-        return own_task(
+        task = own_task(
             settings.kind, name, columns, regression=settings.regression, several_labels=settings.several_labels
         )
+        return _with_prompt(task, settings)
+    if settings.template is not None or settings.words:
+        raise ConfigurationError("--template and --words are for files of your own, with --kind masked-words.")
     if settings.regression or settings.several_labels:
         raise ConfigurationError(
             f"What {settings.task} predicts is known: leave --regression and --several-labels out, or leave --task out."
         )
     return find_task(settings.task).with_columns(columns)
+
+
+def _with_prompt(task: Task[Any, Any], settings: TaskDataSettings) -> Task[Any, Any]:
+    """The same task with the template and the words that are given."""
+    if settings.template is None and not settings.words:
+        return task
+    if not isinstance(task, MaskedWordTask):
+        raise ConfigurationError(f"--template and --words are for --kind masked-words, not for {task.kind}.")
+    template = settings.template or task.template
+    if not settings.words:
+        return replace(task, template=template)
+    pairs = [entry.partition("=") for entry in settings.words]
+    if wrong := [f"'{label}'" for label, sign, word in pairs if not (label and sign and word)]:
+        raise ConfigurationError(
+            f"--words takes LABEL=WORD for each label, such as good=great; {wrong[0]} has no word."
+        )
+    return task.with_prompt(template, {label: word for label, _, word in pairs})
 
 
 def _train_path(settings: TaskDataSettings, task: Task[Any, Any]) -> Path:

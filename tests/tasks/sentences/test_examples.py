@@ -1,6 +1,7 @@
 """Files of one's own: labels found in the data, and a part of train held out where there is no dev."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,22 @@ def test_a_text_may_have_several_labels_or_none(tmp_path, name, content, expecte
     examples = read_examples(tmp_path / name, TEXT, label_parser((), several=True))
     assert [example.label for example in examples.rows] == expected
     assert infer_labels(examples) == tuple(sorted({label for labels in expected for label in labels}))
+
+
+@given(st.lists(st.integers(0, 9), min_size=3, max_size=60), st.floats(0.05, 0.6), st.integers(0, 5))
+def test_what_belongs_together_is_held_out_together(groups, share, seed):
+    examples = replace(labelled(*map(str, range(len(groups)))), groups=groups)
+    try:
+        train, dev = hold_out(examples, share, seed)
+    except InputError:
+        return
+    group_of = {row.line: group for row, group in zip(examples.rows, groups, strict=True)}
+    assert len(set(groups)) == 1 or not {group_of[row.line] for row in train.rows} & {
+        group_of[row.line] for row in dev.rows
+    }
+    assert len(train.rows) + len(dev.rows) == len(groups)
+    assert len(dev.rows) >= max(1, round(share * len(groups)))
+    assert hold_out(examples, share, seed) == (train, dev)
 
 
 def test_columns_that_are_given_replace_the_tasks():

@@ -44,7 +44,8 @@ def read_choices(path: Path, layout: Layout, on_error: OnError, *, labelled: boo
     if not examples:
         raise InputError(f"{path} holds no usable question. Give a file with at least one.")
     _report_bare_choices(path, examples)
-    return Examples(path, examples, bad_rows.skipped)
+    groups = [example.context or number for number, example in enumerate(examples)]
+    return Examples(path, examples, bad_rows.skipped, groups)
 
 
 def example_of_row(row: Row, layout: Layout, *, labelled: bool) -> ChoiceExample:

@@ -101,7 +101,7 @@ def read_questions(path: Path, on_error: OnError, *, labelled: bool = True) -> E
     if not questions:
         raise InputError(f"{path} holds no usable question. Give a file with at least one.")
     _print_summary(path, skipped)
-    return Examples(path, questions, skipped)
+    return Examples(path, questions, skipped, groups=[question.context for question in questions])
 
 
 def question_of_row(row: Row) -> Question:

@@ -121,7 +121,9 @@ class TagTask:
         bad_rows.print_summary()
         if not any(sentence.words for sentence in sentences):
             raise InputError(f"{path} holds no usable sentence. Give a file with at least one.")
-        return Examples(path, sentences, bad_rows.skipped)
+        has_documents = any(sentence.document is not None for sentence in sentences)
+        groups = [sentence.document for sentence in sentences] if has_documents else ()
+        return Examples(path, sentences, bad_rows.skipped, groups)
 
     def example_of_row(self, row: Row) -> Sentence:
         """A JSON object with "words" or "text", or a row of a table with a column "text"."""
