@@ -222,24 +222,32 @@ def clock_table() -> str:
     """The loss after so many minutes of two cores, from runs that were planned for that time, where they are on file.
 
     The paper's recipe: what our first run, of 73 minutes, had come to by then; its rate was still higher than that of a
-    run planned for that time would have been. "Begins" is before the first step.
+    run planned for that time would have been. So with transformers, whose run is of one hour. "Begins" is before the
+    first step.
     """
     normal = _first_run()["pretraining"]["normal"]
     runs = {cell.variant: cell for study in ("by-the-clock", "hour") for cell in _cells(study)}
     planned = {10: "evening-10", 30: "evening-30", 60: "hour", 150: "evening-150"}
-    begin = next(iter(runs.values())).curve[0].mlm_loss
-    rows = [f"| begins | 0 | {begin:.2f} | {normal['held_out'][0]['mlm_loss']:.2f} |"]
+    theirs = json.loads((DOCS / "results" / "transformers-replay.json").read_text(encoding="utf-8"))
+    first = (
+        next(iter(runs.values())).curve[0].mlm_loss,
+        normal["held_out"][0]["mlm_loss"],
+        theirs["curve"][0]["mlm_loss"],
+    )
+    rows = [f"| begins | 0 | {' | '.join(f'{loss:.2f}' for loss in first)} |"]
     for minutes, variant in planned.items():
         if variant not in runs:
             continue
         end = runs[variant].curve[-1]
         until = [scores for scores in normal["held_out"] if scores["step"] <= end.step]
         on_the_way = f"{until[-1]['mlm_loss']:.2f}" if end.step <= normal["steps"] else ""
-        rows.append(f"| {minutes} | {end.step:,} | {end.mlm_loss:.2f} | {on_the_way} |")
+        by_then = [scores for scores in theirs["curve"] if scores["step"] <= theirs["steps"] * minutes / 60]
+        their_loss = f"{by_then[-1]['mlm_loss']:.2f}" if minutes <= 60 else ""
+        rows.append(f"| {minutes} | {end.step:,} | {end.mlm_loss:.2f} | {on_the_way} | {their_loss} |")
     last = normal["held_out"][-1]
-    rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['mlm_loss']:.2f} |")
-    header = "| minutes | steps | recipe `evening` | the paper's recipe, on its way |"
-    return "\n".join([header, "|---|---|---|---|", *rows]) + "\n"
+    rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['mlm_loss']:.2f} | |")
+    header = "| minutes | steps | recipe `evening` | the paper's recipe, on its way | transformers, on its way |"
+    return "\n".join([header, "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def _cells(study: str) -> list[Cell]:

@@ -89,6 +89,9 @@ def test_what_the_page_on_the_plateau_says_is_in_the_figures():
     assert (lunch.threads, round(lunch.curve[-1].minutes)) == (1, 45)  # three quarters of an hour on one core
     hour = read_cell(results / "cells" / "hour" / "hour-seed0.json")
     assert 0 < deviations(lunch, untrained, "sst-2") < deviations(hour, untrained, "sst-2") < 3
+    theirs = json.loads((results / "transformers-replay.json").read_text(encoding="utf-8"))
+    assert f"as it was trained, that network ends at {theirs['last_as_one_segment']['mlm_loss']:.2f}" in text
+    assert f"{theirs['steps']:,} steps, which are its hour" in text
     assert hour.curve[0].mlm_loss < end  # before its first step, where the paper's recipe ends
     assert min(deviations(lunch, untrained, "sts-b"), deviations(lunch, untrained, "mrpc")) > 3
     assert deviations(hour, untrained, "sts-b") > 3
