@@ -5,18 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bertsmith.model.bert_for_tasks import TaskNetwork
-from bertsmith.tasks.seed_run import EncodedPart
 from bertsmith.tasks.task import Task
-from bertsmith.tasks.task_model import network_outputs
-
-_BATCH = 32  # as after each epoch, so that the scores are those of results.json to the last digit
-
-
-def predict_part(network: TaskNetwork, task: Task[Any, Any], part: EncodedPart) -> list[Any]:
-    """A prediction for each example."""
-    outputs = network_outputs(network, part.encoded, _BATCH)
-    return task.predictions(outputs, part.encoded, part.examples.rows)
 
 
 def write_predictions(path: Path, task: Task[Any, Any], predictions: Sequence[Any], examples: Sequence[Any]) -> None:

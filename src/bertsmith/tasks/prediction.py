@@ -1,7 +1,8 @@
-"""The verb `predict`: texts or pairs in, a line of JSON out for each, in the order of the input.
+"""The verb `predict`: examples of a task in, a line of JSON out for each, in the order of the input.
 
-The input streams: a window of rows is read, sorted by length (so that texts of similar length share a batch),
-predicted, and put back in order before the next window is read. Memory does not grow with the input.
+Tables, JSON lines and plain lines stream: a window of rows is read, sorted by length (so that texts of similar length
+share a batch), predicted, and put back in order before the next window is read. Memory does not grow with the input.
+A file in the task's own layout is read whole.
 """
 
 import os
@@ -51,7 +52,7 @@ class PredictConfig(Settings):
 
 
 def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
-    """Predict each row: {"line", "label", "probabilities"}, or {"line", "score"} for a regression, in input order.
+    """Predict each example, in input order, as the task's `entry` says it: {"line", "label", "probabilities"}, ...
 
     raises  InputError for a file, row or column that cannot be used
     """

@@ -111,8 +111,9 @@ def run_seed(
     returns  the result, and the float32 weights of the epoch that is kept (views: copy what must last)
     """
     settings.layers.freeze(model)
-    frozen = {name: weight.detach() for name, weight in model.named_parameters() if not weight.requires_grad}
-    frozen = {name: weight.float().clone() for name, weight in frozen.items()}  # as they were, before any rounding
+    frozen = {  # as they are before any rounding
+        name: weight.detach().clone() for name, weight in model.named_parameters() if not weight.requires_grad
+    }
     rate_factor = settings.layers.rate_factor(model.config.num_hidden_layers)
     optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision, rate_factor)
     batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
@@ -157,6 +158,12 @@ def run_seed(
     return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **weights}
 
 
+def predict_part(network: TaskNetwork, task: Task[Any, Any], part: EncodedPart) -> list[Any]:
+    """A prediction for each example of a part."""
+    outputs = network_outputs(network, part.encoded, _SCORING_BATCH)
+    return task.predictions(outputs, part.encoded, part.examples.rows)
+
+
 def primary_score(dev: Mapping[str, Mapping[str, float]], task: Task[Any, Any]) -> float:
     """The primary metric on the first dev part."""
     return next(iter(dev.values()))[task.metrics[0]]
@@ -193,8 +200,7 @@ def _close_epoch(
     scores: dict[str, Mapping[str, float]] = {}
     collapse = None
     for name, part in dev.items():
-        outputs = network_outputs(model, part.encoded, _SCORING_BATCH)
-        predictions = task.predictions(outputs, part.encoded, part.examples.rows)
+        predictions = predict_part(model, task, part)
         scores[name] = task.score(predictions, part.examples.rows)
         blindness = task.blindness(predictions, part.examples.rows)
         if blindness.no_better:

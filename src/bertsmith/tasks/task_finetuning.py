@@ -29,7 +29,7 @@ from bertsmith.model.bert_for_tasks import TaskNetwork
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.tasks.dev_predictions import predict_part, write_predictions
+from bertsmith.tasks.dev_predictions import write_predictions
 from bertsmith.tasks.encoded_parts import encode_parts
 from bertsmith.tasks.finetuning_result import (
     CellResult,
@@ -43,7 +43,7 @@ from bertsmith.tasks.finetuning_result import (
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
 from bertsmith.tasks.report.finetuning_report import REPORT_FILE, FinetuningReport, write_report
-from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
+from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, predict_part, run_seed
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_data import TaskData, load_task_data
 from bertsmith.tasks.task_file import save_task
@@ -92,6 +92,7 @@ class _Workshop:
     provenance: Mapping[str, Any]
     finished: FinishedRuns
     precision: torch.dtype  # measured once, so that all runs and the predictions have the same
+    micro_batch_size: int
 
 
 def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
@@ -105,7 +106,18 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         "configuration": config.model_dump(mode="json") | {"precision": str(precision).removeprefix("torch.")},
         "made_from": {"model": model_fingerprint(source), **data.files},
     }
-    shop = _Workshop(config, data.task, source, tokenizer, train, dev, provenance, FinishedRuns(config.out), precision)
+    shop = _Workshop(
+        config=config,
+        task=data.task,
+        source=source,
+        tokenizer=tokenizer,
+        train=train,
+        dev=dev,
+        provenance=provenance,
+        finished=FinishedRuns(config.out),
+        precision=precision,
+        micro_batch_size=config.runtime.examples_at_once(train.encoded),
+    )
     cells = _run_cells(shop)
     chosen = best_cell(cells, data.task)
     best = best_run(chosen.runs, data.task)
@@ -184,7 +196,7 @@ def _key(shop: _Workshop, cell: Mapping[str, float], seed: int) -> str:
         {
             "configuration": configuration,
             "made_from": shop.provenance["made_from"],
-            "micro_batch_size": shop.config.runtime.examples_at_once(shop.train.encoded),
+            "micro_batch_size": shop.micro_batch_size,
             "cell": cell,
             "seed": seed,
         }
@@ -212,7 +224,7 @@ def _seed_settings(shop: _Workshop, cell: Mapping[str, float]) -> SeedSettings:
         layers=config.layers,
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
-        micro_batch_size=config.runtime.examples_at_once(shop.train.encoded),
+        micro_batch_size=shop.micro_batch_size,
         patience=config.training.patience,
         device=config.runtime.take_device(),
         precision=shop.precision,
