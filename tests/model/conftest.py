@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.text.tokenizer import Tokenizer
 
 RAGGED_LENGTHS = (3, 17, 512, 128, 5, 64)
 
@@ -41,6 +41,14 @@ def tiny_config() -> BertConfig:
         attention_probs_dropout_prob=0.0,
         layer_norm_eps=1e-10,
     )
+
+
+@pytest.fixture
+def tokenizer() -> Tokenizer:
+    """As many pieces as the tiny networks have embeddings."""
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    return Tokenizer(pieces + [f"word{n}" for n in range(211 - len(pieces))])
 
 
 @pytest.fixture
@@ -79,12 +87,15 @@ def make_twin() -> Callable[..., nn.Module]:
     """transformers' model with the weights of ours."""
 
     def make(model_class: type[transformers.PreTrainedModel], model: nn.Module, **settings: object) -> nn.Module:
-        config = transformers.BertConfig(**model.config.to_hugging_face(), **settings)
+        config = model_class.config_class(**model.config.to_hugging_face(), **settings)
         twin = model_class._from_config(config, attn_implementation="eager")
-        weights = {name: tensor.clone() for name, tensor in to_hugging_face(model.state_dict()).items()}
+        weights = {
+            name: tensor.clone()
+            for name, tensor in model.config.weight_names.to_hugging_face(model.state_dict()).items()
+        }
         missing, unexpected = twin.load_state_dict(weights, strict=False)
         assert not unexpected
-        assert set(missing) <= {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}  # tied
+        assert {name.removeprefix("transformer.") for name in missing} <= set(model.config.weight_names.tied)
         return twin
 
     return make

@@ -16,13 +16,14 @@ def qkv_of(inputs, *, seed=0, dtype=torch.float32):
     return torch.randn(inputs.num_tokens, 3 * WIDTH, generator=generator).to(dtype).requires_grad_()
 
 
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("lengths", [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30)], ids=str)
-def test_dense_and_reference_agree_in_context_and_gradient(lengths, make_inputs):
+def test_dense_and_reference_agree_in_context_and_gradient(lengths, causal, make_inputs):
     inputs = make_inputs(lengths=lengths).flat
     results = []
     for backend in (reference_attention, dense_attention):
         qkv = qkv_of(inputs)
-        context = backend(inputs, HEADS)(qkv, 0.0)
+        context = backend(inputs, HEADS, causal=causal)(qkv, 0.0)
         context.square().sum().backward()
         results.append((context, qkv.grad))
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-5)

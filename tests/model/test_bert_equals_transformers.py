@@ -16,14 +16,14 @@ from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.folder import load_model
 from bertsmith.model.losses import cross_entropy_sum, squared_error_sum
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
 backends = pytest.mark.parametrize("backend", sorted(ATTENTION_BACKENDS))
 
 
 def assert_gradients_equal(model, twin):
-    ours = to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
+    ours = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
     theirs = {name: parameter.grad for name, parameter in twin.named_parameters()}
     assert set(ours) == set(theirs)
     for name, gradient in ours.items():

@@ -17,18 +17,10 @@ from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.folder import load_config, load_labels, load_model, load_weights, resolve_model_folder, save_model
-from bertsmith.text.tokenizer import Tokenizer
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
 LABELS = ClassifierLabels(("no", "maybe", "yes"))
 SCORE = ClassifierLabels(("score",), "regression")
-
-
-@pytest.fixture
-def tokenizer():
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    return Tokenizer(pieces + [f"word{n}" for n in range(211 - len(pieces))])
 
 
 @pytest.fixture
@@ -380,7 +372,7 @@ def test_what_is_not_a_model_folder_is_said(make, message, tmp_path):
 def test_a_config_that_is_not_a_json_object_is_refused(content, tmp_path):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ArtefactError, match=r"config\.json is not"):
-        load_config(tmp_path)
+        load_config(BertConfig, tmp_path)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(tiny_config, tokenizer, tmp_path):

@@ -9,7 +9,7 @@ from bertsmith.core.artefact import stage_artefact
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.encoded import TaskBatches, TaskCursor
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
@@ -87,7 +87,7 @@ def test_a_fine_tuning_step_equals_transformers(kind, micro_batch_size, tokenize
     (loss, _) = objective(batch, batch)
     closely(loss.detach(), theirs.loss.detach())
     loss.backward()
-    gradients = to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
+    gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
     for name, parameter in reference.named_parameters():
         if parameter.grad is not None:
             closely(gradients[name], parameter.grad)
@@ -112,7 +112,7 @@ def test_a_fine_tuning_step_equals_transformers(kind, micro_batch_size, tokenize
     )
     assert step.loss == pytest.approx(theirs.loss.item(), abs=1e-5)
     assert step.gradient_norm == pytest.approx(norm.item(), rel=1e-5)
-    updated = to_hugging_face(optimiser.float32_weights())
+    updated = BERT_NAMES.to_hugging_face(optimiser.float32_weights())
     for name, parameter in reference.named_parameters():
         closely(updated[name], parameter.detach())
     if "accuracy" in step.metrics:

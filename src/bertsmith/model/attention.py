@@ -3,8 +3,9 @@
 Legend: B sequences, T tokens of all sequences together, R >= T rows (`encoder.padded_rows`), S length of the longest
 sequence, H hidden size, A heads, D = H / A head size.
 
-A backend is a function `(inputs, num_heads) -> attend`: what follows from the borders of the sequences alone is
-computed once for a batch. `attend(qkv, dropout_rate)` is then called by every layer:
+A backend is a function `(inputs, num_heads, causal=False) -> attend`: what follows from the borders of the sequences
+alone is computed once for a batch. Causal means that a token looks at itself and at those before it, not at those
+after (Radford et al. 2018, 3.1). `attend(qkv, dropout_rate)` is then called by every layer:
 
     qkv           [R, 3 H]  queries, keys and values of all heads side by side, (3, A, D) in each row; rows after the
                             T of the tokens are of no sequence: nobody looks at them, their gradient is 0
@@ -35,11 +36,19 @@ class Attend(Protocol):
         """[R, 3 H] to [R, H]."""
 
 
-AttentionBackend = Callable[[FlatBatch, int], Attend]
+class AttentionBackend(Protocol):
+    """What makes an `Attend` of a batch."""
+
+    def __call__(self, inputs: FlatBatch, num_heads: int, *, causal: bool = False) -> Attend:
+        """Attention over one batch."""
 
 
 def reference_attention(
-    inputs: FlatBatch, num_heads: int, record: Callable[[list[Tensor]], None] | None = None
+    inputs: FlatBatch,
+    num_heads: int,
+    *,
+    causal: bool = False,
+    record: Callable[[list[Tensor]], None] | None = None,
 ) -> Attend:
     """Sequence by sequence and by the formula: softmax(Q K^T / sqrt(D)) V.
 
@@ -53,6 +62,8 @@ def reference_attention(
                 qkv[begin:end].view(end - begin, 3, num_heads, -1).permute(1, 2, 0, 3)
             )  # [A, S_b, D] each
             scores = query @ key.mT / query.shape[-1] ** 0.5
+            if causal:
+                scores = scores + _later_tokens(end - begin, scores)
             probabilities.append(torch.softmax(scores, dim=-1))
             context = dropout(probabilities[-1], dropout_rate) @ value
             contexts.append(context.transpose(0, 1).flatten(1))  # [S_b, H]
@@ -63,12 +74,12 @@ def reference_attention(
     return attend
 
 
-def dense_attention(inputs: FlatBatch, num_heads: int) -> Attend:
-    """All sequences in one rectangle [B A, S, D]: batched products, and a mask over keys that are only filling.
+def dense_attention(inputs: FlatBatch, num_heads: int, *, causal: bool = False) -> Attend:
+    """All sequences in one rectangle [B A, S, D]: batched products, and a mask over keys that are not to be seen.
 
     For CPUs, and wherever there is no kernel for sequences of different lengths.
     """
-    rectangle = _Rectangle.around(inputs, num_heads)
+    rectangle = _Rectangle.around(inputs, num_heads, causal=causal)
 
     def attend(qkv: Tensor, dropout_rate: float) -> Tensor:
         context: Tensor = _DenseAttention.apply(qkv, rectangle, dropout_rate)  # type: ignore[no-untyped-call]
@@ -97,7 +108,8 @@ class _Rectangle:
     context_places   [T A]        place (B, A, S) of each row (T, A)
     context_sources  [B A S]      the row at each place
     filling          [F]          places (B, A, S) that no token fills
-    key_bias         [B A, 1, S]  0 for a token, -inf for filling; None if there is no filling
+    score_bias       -inf for keys that are not to be seen, else 0; None if all are. [B A, 1, S] hides filling;
+                     [1, S, S] later tokens, and with them all filling, which stands at the end
     """
 
     num_heads: int
@@ -107,10 +119,10 @@ class _Rectangle:
     context_places: Tensor
     context_sources: Tensor
     filling: Tensor
-    key_bias: Tensor | None
+    score_bias: Tensor | None
 
     @classmethod
-    def around(cls, inputs: FlatBatch, num_heads: int) -> "_Rectangle":
+    def around(cls, inputs: FlatBatch, num_heads: int, *, causal: bool) -> "_Rectangle":
         """The rectangle around the sequences of a batch."""
         batch, length, device = inputs.num_sequences, inputs.max_seqlen, inputs.cu_seqlens.device
         num_places = batch * num_heads * length
@@ -119,10 +131,12 @@ class _Rectangle:
         places = torch.arange(num_places, device=device).view(batch, num_heads, length).transpose(1, 2)  # [B, S, A]
         context_places = places[is_token]  # [T, A]
         qkv_places = context_places[:, None] + torch.arange(3, device=device)[:, None] * num_places  # [T, 3, A]
-        key_bias = None
-        if inputs.num_tokens < batch * length:
-            key_bias = torch.zeros(batch, length, device=device).masked_fill_(~is_token, -torch.inf)
-            key_bias = key_bias.repeat_interleave(num_heads, dim=0)[:, None]
+        score_bias = None
+        if causal:
+            score_bias = _later_tokens(length, torch.empty(0, device=device))[None]
+        elif inputs.num_tokens < batch * length:
+            score_bias = torch.zeros(batch, length, device=device).masked_fill_(~is_token, -torch.inf)
+            score_bias = score_bias.repeat_interleave(num_heads, dim=0)[:, None]
         return cls(
             num_heads=num_heads,
             shape=(batch * num_heads, length),
@@ -131,7 +145,7 @@ class _Rectangle:
             context_places=context_places.flatten(),
             context_sources=_inverse(context_places, num_places),
             filling=places[~is_token].flatten(),
-            key_bias=key_bias,
+            score_bias=score_bias,
         )
 
     def enclose_qkv(self, qkv: Tensor) -> Tensor:
@@ -152,6 +166,11 @@ class _Rectangle:
     def release_context(self, context: Tensor, num_rows: int) -> Tensor:
         """[B A, S, D] to [R, H], zero after the T of the tokens."""
         return _gather(context, self.context_places, num_rows, self.num_heads)
+
+
+def _later_tokens(length: int, like: Tensor) -> Tensor:
+    """What is added to the scores of queries (rows) for keys (columns) so that none sees a later one: [S, S]."""
+    return like.new_full((length, length), -torch.inf).triu_(1)
 
 
 def _heads(states: Tensor, num_heads: int) -> Tensor:
@@ -187,10 +206,10 @@ class _DenseAttention(torch.autograd.Function):
     def forward(ctx: Any, qkv: Tensor, rectangle: _Rectangle, dropout_rate: float) -> Tensor:  # noqa: ANN401
         query, key, value = parts = rectangle.enclose_qkv(qkv)
         scale = query.shape[-1] ** -0.5
-        if rectangle.key_bias is None:
+        if rectangle.score_bias is None:
             scores = _product(query, key.mT, scale)
         else:
-            scores = torch.baddbmm(rectangle.key_bias.to(query.dtype), query, key.mT, alpha=scale)
+            scores = torch.baddbmm(rectangle.score_bias.to(query.dtype), query, key.mT, alpha=scale)
         probabilities = torch.softmax(scores, dim=-1)
         keep = keep_mask(probabilities, dropout_rate) if dropout_rate else None
         kept = probabilities if keep is None else probabilities * keep

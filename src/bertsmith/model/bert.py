@@ -22,6 +22,7 @@ class Bert(nn.Module):
     """The encoder, with or without a pooler. Weights are torch's until `initialise` or `load_weights`."""
 
     architecture: ClassVar[str] = "BertModel"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
 
     def __init__(self, config: BertConfig, *, pooler: bool = True):
         super().__init__()
@@ -76,6 +77,7 @@ class BertForPreTraining(nn.Module):
     """Masked language model and next sentence prediction (BERT 3.1)."""
 
     architecture: ClassVar[str] = "BertForPreTraining"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
 
     def __init__(self, config: BertConfig):
         super().__init__()
@@ -101,6 +103,7 @@ class BertForMaskedLM(nn.Module):
     """Masked language model alone: no pooler, no next-sentence head (BERT 5.1, "no NSP")."""
 
     architecture: ClassVar[str] = "BertForMaskedLM"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
 
     def __init__(self, config: BertConfig):
         super().__init__()

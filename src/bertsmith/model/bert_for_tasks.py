@@ -24,6 +24,7 @@ class BertForSequenceClassification(nn.Module):
     """A label, several labels or a number for a text or a pair (BERT 4.1): pooled state, dropout, linear layer."""
 
     architecture: ClassVar[str] = "BertForSequenceClassification"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
     outputs_per: ClassVar[OutputsPer] = "sequence"
 
     def __init__(self, config: BertConfig, labels: ClassifierLabels):
@@ -45,6 +46,7 @@ class BertForMultipleChoice(nn.Module):
     """One of several texts (BERT 4.4): each is a sequence, whose pooled state times one vector is its score."""
 
     architecture: ClassVar[str] = "BertForMultipleChoice"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
     outputs_per: ClassVar[OutputsPer] = "sequence"
 
     def __init__(self, config: BertConfig):
@@ -68,6 +70,7 @@ class BertForQuestionAnswering(nn.Module):
     """
 
     architecture: ClassVar[str] = "BertForQuestionAnswering"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
     outputs_per: ClassVar[OutputsPer] = "token"
 
     def __init__(self, config: BertConfig):
@@ -86,6 +89,7 @@ class BertForTokenClassification(nn.Module):
     """A label for each token (BERT 5.3): last state, dropout, linear layer."""
 
     architecture: ClassVar[str] = "BertForTokenClassification"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
     outputs_per: ClassVar[OutputsPer] = "token"
 
     def __init__(self, config: BertConfig, labels: ClassifierLabels):
@@ -122,6 +126,7 @@ class BertForMaskedWord(nn.Module):
     """Which piece stands at the [MASK] of a sequence: the weights and names of `BertForMaskedLM`, and no new layer."""
 
     architecture: ClassVar[str] = "BertForMaskedLM"
+    config_class: ClassVar[type[BertConfig]] = BertConfig
     outputs_per: ClassVar[OutputsPer] = "sequence"
 
     def __init__(self, config: BertConfig, ids: MaskedWordIds):

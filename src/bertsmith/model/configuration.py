@@ -1,20 +1,22 @@
 """What a BERT is made of: sizes, rates and limits, under the names of Hugging Face's `config.json`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ArtefactError, ConfigurationError
+from bertsmith.model.weight_names import BERT_NAMES, WeightNames
 
 CONFIGURATION_FILE = "config.json"
 
 Activation = Literal["gelu", "gelu_new", "relu"]
 Problem = Literal["classification", "multi_label", "regression"]
+ConfigType = TypeVar("ConfigType", bound=Settings)
 
 # name -> (layers, hidden size, heads). Base and Large: BERT 3; the others: the authors' later small models.
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -44,6 +46,8 @@ _PROBLEM_TYPES: dict[str, Problem] = {
 
 class BertConfig(Settings):
     """The shape of the network and its dropout rates. Defaults: BERT-Base (BERT 3; A.2)."""
+
+    weight_names: ClassVar[WeightNames] = BERT_NAMES
 
     vocab_size: int = Field(30522, ge=1, description="pieces in the vocabulary")
     hidden_size: int = Field(768, ge=1, description="width H of every hidden state")
@@ -102,23 +106,38 @@ class BertConfig(Settings):
         source  where the entries come from, for the message
         raises  ConfigurationError for a network that is not this one, by the name of the key
         """
-        for key, allowed in _FIXED_KEYS.items():
-            value = entries.get(key)
-            if value is not None and value not in allowed:
-                raise ConfigurationError(
-                    f"{source} describes a network that bertsmith does not build: {key} is {json.dumps(value)}, "
-                    f"and only {json.dumps(allowed[0])} is supported."
-                )
-        nullable = {"classifier_dropout"}
-        known = {
-            key: entries[key]
-            for key in cls.model_fields
-            if key in entries and (entries[key] is not None or key in nullable)
-        }
-        try:
-            return build_settings(cls, known)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{source} cannot be used. {error}") from None
+        return read_network(cls, entries, source, _FIXED_KEYS, nullable={"classifier_dropout"})
+
+
+def read_network(
+    config_class: type[ConfigType],
+    entries: Mapping[str, Any],
+    source: str,
+    fixed_keys: Mapping[str, tuple[Any, ...]],
+    nullable: Collection[str] = (),
+) -> ConfigType:
+    """The configuration of a network from the entries of a `config.json`.
+
+    fixed_keys  keys that change what is computed, and the only values that we compute; they need not be there
+    nullable    fields that may be null; another field that is null has its default
+    raises      ConfigurationError for a network that is not this one, by the name of the key
+    """
+    for key, allowed in fixed_keys.items():
+        value = entries.get(key)
+        if value is not None and value not in allowed:
+            raise ConfigurationError(
+                f"{source} describes a network that bertsmith does not build: {key} is {json.dumps(value)}, "
+                f"and only {json.dumps(allowed[0])} is supported."
+            )
+    known = {
+        key: entries[key]
+        for key in config_class.model_fields
+        if key in entries and (entries[key] is not None or key in nullable)
+    }
+    try:
+        return build_settings(config_class, known)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source} cannot be used. {error}") from None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 Legend: T tokens, H hidden size, V vocabulary size, P longest sequence, G number of segments.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,34 +32,44 @@ class Embeddings(nn.Module):
 
         raises  InputError for a sequence longer than the table of positions
         """
-        if inputs.max_seqlen > self.positions.num_embeddings:
-            raise InputError(
-                f"A sequence has {inputs.max_seqlen:,} tokens, and the model has positions for "
-                f"{self.positions.num_embeddings:,} (max_position_embeddings). Cut the input to shorter sequences."
-            )
+        require_positions(inputs, self.positions.num_embeddings)
         tables = (self.tokens.weight, self.segments.weight, self.positions.weight)
-        ids = (inputs.token_ids, inputs.segment_ids, inputs.positions)
-        states: Tensor = _SumOfEmbeddings.apply(*tables, *ids)  # type: ignore[no-untyped-call]
+        states = sum_of_embeddings(tables, (inputs.token_ids, inputs.segment_ids, inputs.positions))
         return dropout(self.norm(states), self.dropout_rate if self.training else 0.0)
 
 
+def require_positions(inputs: FlatBatch, num_positions: int) -> None:
+    """Raise InputError for a sequence longer than the table of positions."""
+    if inputs.max_seqlen > num_positions:
+        raise InputError(
+            f"A sequence has {inputs.max_seqlen:,} tokens, and the model has positions for {num_positions:,} "
+            f"(max_position_embeddings). Cut the input to shorter sequences."
+        )
+
+
+def sum_of_embeddings(tables: Sequence[Tensor], ids: Sequence[Tensor]) -> Tensor:
+    """The sum of a row of each table for each token: tables [.., H] and as many ids [T] to [T, H]."""
+    states: Tensor = _SumOfEmbeddings.apply(*tables, *ids)  # type: ignore[no-untyped-call]
+    return states
+
+
 class _SumOfEmbeddings(torch.autograd.Function):
-    """`tokens[token_ids] + segments[segment_ids] + positions[position_ids]`, with gradients summed in float32.
+    """`tables[0][ids[0]] + tables[1][ids[1]] + ...`, with gradients summed in float32.
 
     A frequent piece, a position or a segment receives hundreds to thousands of gradient rows. torch's own backward adds
     them one by one in the weights' dtype, and in bfloat16 such a sum stops growing at 256 times the size of a row.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, tokens: Tensor, segments: Tensor, positions: Tensor,  # noqa: ANN401
-        token_ids: Tensor, segment_ids: Tensor, position_ids: Tensor,
-    ) -> Tensor:  # fmt: skip
-        ctx.save_for_backward(token_ids, segment_ids, position_ids)
-        ctx.heights = len(tokens), len(segments), len(positions)
-        states = nn.functional.embedding(token_ids, tokens)
-        states += nn.functional.embedding(segment_ids, segments)
-        return states.add_(nn.functional.embedding(position_ids, positions))
+    def forward(ctx: Any, *tables_and_ids: Tensor) -> Tensor:  # noqa: ANN401
+        half = len(tables_and_ids) // 2
+        tables, ids = tables_and_ids[:half], tables_and_ids[half:]
+        ctx.save_for_backward(*ids)
+        ctx.heights = [len(table) for table in tables]
+        states = nn.functional.embedding(ids[0], tables[0])
+        for table, its_ids in zip(tables[1:], ids[1:], strict=True):
+            states += nn.functional.embedding(its_ids, table)
+        return states
 
     @staticmethod
     @once_differentiable
@@ -70,4 +81,4 @@ class _SumOfEmbeddings(torch.autograd.Function):
             sums = torch.ops.aten.embedding_dense_backward(exact, places, len(present), -1, False)
             total = gradient.new_zeros(height, gradient.shape[1])
             totals.append(total.index_copy_(0, present, sums.to(gradient.dtype)))
-        return *totals, None, None, None
+        return *totals, *(None for _ in totals)

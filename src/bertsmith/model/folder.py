@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from bertsmith.core.artefact import MANIFEST, read_manifest, record_file, verify_artefact
 from bertsmith.core.configuration import build_settings
@@ -39,9 +39,11 @@ from bertsmith.model.configuration import (
     ClassifierLabels,
     read_hugging_face_config,
 )
+from bertsmith.model.gpt import Gpt, GptDoubleHeads, GptLanguageModel, GptModel
+from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import initialise_normal
 from bertsmith.model.weight_files import WEIGHTS_FILE, WeightFiles, open_weight_files, weight_file_names
-from bertsmith.model.weight_names import TIED, head_of, hugging_face_names, is_harmless, plain_name, to_hugging_face
+from bertsmith.model.weight_names import WeightNames
 from bertsmith.text.tokenizer import Tokenizer
 
 MODEL_CARD = "README.md"
@@ -57,12 +59,16 @@ ModelType = TypeVar(
     BertForQuestionAnswering,
     BertForTokenClassification,
     BertForMaskedWord,
+    Gpt,
+    GptLanguageModel,
+    GptDoubleHeads,
 )
+ConfigType = TypeVar("ConfigType", BertConfig, GptConfig)
 _CLASSIFIERS = (BertForSequenceClassification, BertForTokenClassification)
 
 
 def save_model(
-    model: BertModel,
+    model: BertModel | GptModel,
     folder: Path,
     tokenizer: Tokenizer,
     *,
@@ -84,7 +90,7 @@ def save_model(
     if isinstance(model, _CLASSIFIERS):
         entries |= model.labels.to_hugging_face()
     (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    theirs = to_hugging_face(model.state_dict() if weights is None else weights)
+    theirs = model.config.weight_names.to_hugging_face(model.state_dict() if weights is None else weights)
     tensors = {name: tensor.detach().float().contiguous().cpu() for name, tensor in theirs.items()}
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     tokenizer.save(folder, model_max_length=model.config.max_position_embeddings)
@@ -109,7 +115,8 @@ def load_model(
     raises     ArtefactError and its subclasses, ConfigurationError
     """
     folder = resolve_model_folder(folder)
-    config = build_settings(BertConfig, load_config(folder).model_dump(), overrides)
+    stored_config = load_config(model_class.config_class, folder)
+    config = build_settings(model_class.config_class, stored_config.model_dump(), overrides)
     build: Callable[..., ModelType] = model_class
     is_new = _read_entries(folder).get("architectures") not in (None, [model_class.architecture])
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
@@ -131,12 +138,12 @@ def load_model(
         )
     if missing and seed is not None:
         initialise_normal(model, seed, only=missing)
-        heads = sorted({head for name in missing if (head := head_of(name))})
+        heads = sorted({head for name in missing if (head := model.config.weight_names.head_of(name))})
         console.print(f"{folder} has no {' and no '.join(heads)}: initialised with seed {seed}.", soft_wrap=True)
     return model
 
 
-def load_weights(model: nn.Module, folder: Path, *, skip_heads: Collection[str] = ()) -> list[str]:
+def load_weights(model: BertModel | GptModel, folder: Path, *, skip_heads: Collection[str] = ()) -> list[str]:
     """Fill a model with the weights of a folder. Returns our names of those that the folder lacks, left as they were.
 
     Only whole heads may be lacking: pooler, masked_lm, next_sentence, classifier.
@@ -146,29 +153,31 @@ def load_weights(model: nn.Module, folder: Path, *, skip_heads: Collection[str] 
     """
     folder = Path(folder)
     _verify(folder, weight_file_names(folder))
-    with open_weight_files(folder) as files, torch.no_grad():
+    names = model.config.weight_names
+    with open_weight_files(folder, names.plain) as files, torch.no_grad():
         ours = dict(model.named_parameters())
-        wanted = {name: [plain_name(other) for other in hugging_face_names(name)] for name in ours}
+        wanted = {name: [names.plain(other) for other in names.of(name)] for name in ours}
         known = {other for others in wanted.values() for other in others}
-        strangers = sorted(name for name in files.names - known if not is_harmless(name))
+        strangers = sorted(name for name in files.names - known if not names.is_harmless(name))
         if strangers:
             raise ArtefactError(
                 f"{folder} holds weights that its {CONFIGURATION_FILE} has no place for: {_and_more(strangers)}."
             )
-        missing = _missing_heads(wanted, files, folder, skip_heads)
-        _check_tied(files, folder, known)
+        missing = _missing_heads(wanted, names, files, folder, skip_heads)
+        if names.vocabulary is None or any(names.head_of(name) == names.vocabulary for name in ours):
+            _check_tied(names, files, folder)
         for name, others in wanted.items():
             if name not in missing:
-                sources = [_stored_as(other, files) for other in others]
-                _check_shapes(ours[name], name, sources, files, folder)
-                ours[name].copy_(torch.cat([files.read(source) for source in sources]))
+                sources = [_stored_as(other, names, files) for other in others]
+                _check_shapes(names.shape_of_part(name, ours[name].shape), name, sources, files, folder)
+                ours[name].copy_(names.from_hugging_face(name, [files.read(source) for source in sources]))
     return missing
 
 
-def load_config(folder: Path) -> BertConfig:
+def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:
     """The network that a folder describes."""
     entries = _read_entries(folder)
-    return BertConfig.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
+    return config_class.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
 
 
 def load_labels(folder: Path) -> ClassifierLabels:
@@ -218,35 +227,37 @@ def _verify(folder: Path, names: Collection[str]) -> None:
         verify_artefact(folder, *_KINDS, only=names)
 
 
-def _stored_as(name: str, files: WeightFiles) -> str:
+def _stored_as(name: str, names: WeightNames, files: WeightFiles) -> str:
     """The name of a tensor, or of its tied copy where only that is stored."""
     if name in files.names:
         return name
-    return next(tied for tied, original in TIED.items() if original == name)
+    return next(tied for tied, original in names.tied.items() if original == name)
 
 
 def _missing_heads(
-    wanted: Mapping[str, list[str]], files: WeightFiles, folder: Path, skip_heads: Collection[str]
+    wanted: Mapping[str, list[str]],
+    names: WeightNames,
+    files: WeightFiles,
+    folder: Path,
+    skip_heads: Collection[str],
 ) -> list[str]:
     """Our names of the weights of heads that the folder lacks as a whole; anything else missing is an error."""
-    available = files.names | {original for tied, original in TIED.items() if tied in files.names}
+    available = files.names | {original for tied, original in names.tied.items() if tied in files.names}
     missing = [name for name, others in wanted.items() if not available.issuperset(others)]
     parts_of: dict[str | None, list[str]] = defaultdict(list)
     for name in wanted:
-        parts_of[head_of(name)].append(name)
+        parts_of[names.head_of(name)].append(name)
     for head, parts in parts_of.items():
         lacking = [name for name in parts if name in missing]
         if lacking and (head is None or len(lacking) < len(parts)):
-            names = [other for name in lacking for other in wanted[name] if other not in available]
-            raise ArtefactError(f"{folder} lacks weights of the {head or 'encoder'}: {_and_more(names)}.")
+            theirs = [other for name in lacking for other in wanted[name] if other not in available]
+            raise ArtefactError(f"{folder} lacks weights of the {head or 'encoder'}: {_and_more(theirs)}.")
     return missing + [name for head in skip_heads for name in parts_of[head] if name not in missing]
 
 
-def _check_tied(files: WeightFiles, folder: Path, known: set[str]) -> None:
+def _check_tied(names: WeightNames, files: WeightFiles, folder: Path) -> None:
     """A second copy of a tied weight must be a copy (it may be longer: some pad it to a round number of pieces)."""
-    if "cls.predictions.bias" not in known:  # no masked-LM head, no vocabulary layer
-        return
-    for tied, original in TIED.items():
+    for tied, original in names.tied.items():
         if {tied, original} <= files.names:
             first = files.read(original)
             second = files.read(tied)
@@ -257,8 +268,7 @@ def _check_tied(files: WeightFiles, folder: Path, known: set[str]) -> None:
                 )
 
 
-def _check_shapes(parameter: Tensor, name: str, sources: list[str], files: WeightFiles, folder: Path) -> None:
-    expected = (len(parameter) // len(sources), *parameter.shape[1:])
+def _check_shapes(expected: tuple[int, ...], name: str, sources: list[str], files: WeightFiles, folder: Path) -> None:
     for source in sources:
         if files.shape(source) != expected:
             raise ArtefactError(

@@ -10,8 +10,8 @@ from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertModel
 from bertsmith.model.cooccurrence import initialise_cooccurrence
+from bertsmith.model.gpt import GptModel
 from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
-from bertsmith.model.weight_names import PREFIX
 from bertsmith.text.pair_counts import TextCounts
 
 InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
@@ -50,7 +50,7 @@ def initialise(
 
 
 @torch.no_grad()
-def initialise_normal(model: BertModel, seed: int, only: Collection[str] | None = None) -> None:
+def initialise_normal(model: BertModel | GptModel, seed: int, only: Collection[str] | None = None) -> None:
     """The released code's initial values, for all weights or for those named in `only`.
 
     A weight of the encoder has the same value whichever head stands on top.
@@ -64,6 +64,6 @@ def initialise_normal(model: BertModel, seed: int, only: Collection[str] | None 
         elif name.endswith("norm.weight"):
             parameter.fill_(1.0)
         else:
-            purpose = f"initialise/{name.removeprefix(PREFIX)}"
+            purpose = f"initialise/{name.removeprefix(model.config.weight_names.prefixes[0])}"
             generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
             torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)

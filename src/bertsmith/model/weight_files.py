@@ -4,7 +4,7 @@ Only safetensors is read. A pickle (`pytorch_model.bin`) can run any program whe
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bertsmith.core.errors import ArtefactError, DamagedArtefact
-from bertsmith.model.weight_names import plain_name
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -21,7 +20,7 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 class WeightFiles:
-    """The tensors of a folder under their plain names (`weight_names.plain_name`), read one at a time."""
+    """The tensors of a folder under their plain names (`WeightNames.plain`), read one at a time."""
 
     def __init__(self, sources: dict[str, tuple[Any, str]]):
         self._sources = sources
@@ -63,10 +62,11 @@ def weight_file_names(folder: Path) -> list[str]:
 
 
 @contextmanager
-def open_weight_files(folder: Path) -> Iterator[WeightFiles]:
+def open_weight_files(folder: Path, plain_name: Callable[[str], str]) -> Iterator[WeightFiles]:
     """Open the weights of a folder for reading.
 
-    raises  DamagedArtefact for a file that is not whole, ArtefactError for a tensor that is there twice
+    plain_name  a stored name -> the name without what differs between versions
+    raises      DamagedArtefact for a file that is not whole, ArtefactError for a tensor that is there twice
     """
     sources: dict[str, tuple[Any, str]] = {}
     with ExitStack() as stack:

@@ -89,7 +89,7 @@ def quickstart(config: QuickstartConfig) -> Path:
     with log.stage("Pre-train") as made:
         settings = pretraining_settings(config, store_folder)
         pretrained = pretrain(settings)
-        network = load_config(pretrained.model)
+        network = load_config(BertConfig, pretrained.model)
         made(f"{_describe(network)}: {pretrained.steps:,} steps, {pretrained.tokens:,} tokens")
 
     with log.stage("Fine-tune, with and without pre-training") as made:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.seed_run import EncodedPart
@@ -20,7 +21,7 @@ def encode_parts(
     returns  (train, the dev parts by name)
     raises   ConfigurationError if the model has too few positions for inputs of that length
     """
-    positions = load_config(source).max_position_embeddings
+    positions = load_config(BertConfig, source).max_position_embeddings
     if limits.max_seq_length > positions:
         raise ConfigurationError(
             f"--max-seq-length {limits.max_seq_length} is more than the {positions} positions that {source} has. "

@@ -244,7 +244,9 @@ def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
 
 def _shape(shop: _Workshop) -> BertConfig:
     """The configuration of the pre-trained network with the fine-tuning's dropout."""
-    return load_config(shop.source).model_copy(update=dict.fromkeys(_DROPOUT_RATES, shop.config.training.dropout))
+    return load_config(BertConfig, shop.source).model_copy(
+        update=dict.fromkeys(_DROPOUT_RATES, shop.config.training.dropout)
+    )
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:

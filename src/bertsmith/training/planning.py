@@ -19,6 +19,7 @@ from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, resolve_model_folder
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PLANNED, PretrainConfig
@@ -113,7 +114,7 @@ def _work(config: PretrainConfig, store: TokenStore) -> float:
 
 def _network_of(folder: Path) -> dict[str, Any]:
     """What the model of `--init` is; training goes on with it, whatever a plan would choose."""
-    network = load_config(resolve_model_folder(folder))
+    network = load_config(BertConfig, resolve_model_folder(folder))
     return {
         "num_hidden_layers": network.num_hidden_layers,
         "hidden_size": network.hidden_size,

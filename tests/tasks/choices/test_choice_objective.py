@@ -14,7 +14,7 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert_for_tasks import BertForMultipleChoice
 from bertsmith.model.folder import load_model, save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.choices.examples import ChoiceExample
 from bertsmith.tasks.choices.objective import scores_by_question
 from bertsmith.tasks.choices.task import ChoiceTask
@@ -99,7 +99,7 @@ def test_a_step_equals_transformers(model, saved, tokenizer, micro_batch_size):
     loss = sum(losses)
     closely(loss.detach(), theirs.loss.detach())
     loss.backward()
-    gradients = to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
+    gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
     for name, parameter in reference.named_parameters():
         closely(gradients[name], parameter.grad)
 

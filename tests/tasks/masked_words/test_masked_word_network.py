@@ -13,7 +13,7 @@ from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.bert_for_tasks import BertForMaskedWord, MaskedWordIds
 from bertsmith.model.folder import load_model, save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.masked_words.task import MaskedWordTask
@@ -106,7 +106,7 @@ def test_a_step_equals_transformers(network, tokenizer, tmp_path, task, micro_ba
     losses, metrics = zip(*(objective(part, batch) for part in parts), strict=True)
     closely(sum(losses).detach(), loss.detach())
     sum(losses).backward()
-    gradients = to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
+    gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in model.named_parameters()})
     for name, parameter in reference.named_parameters():
         closely(gradients[name], parameter.grad)
     right = (logits.argmax(dim=1) == batch.labels).float().mean().item()

@@ -11,7 +11,7 @@ from bertsmith.core.artefact import stage_artefact
 from bertsmith.model.bert_for_tasks import BertForQuestionAnswering
 from bertsmith.model.folder import load_model, save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.spans.objective import SpanObjective, as_rows
 from bertsmith.tasks.spans.squad_file import Answer, Question
@@ -82,7 +82,7 @@ def test_scores_loss_and_gradients_equal_transformers(network, saved, tokenizer,
     loss, _ = SpanObjective(network)(batch, batch)
     closely(loss.detach(), their_loss.detach())
     loss.backward()
-    gradients = to_hugging_face({name: parameter.grad for name, parameter in network.named_parameters()})
+    gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in network.named_parameters()})
     for name, parameter in reference.named_parameters():
         closely(gradients[name], parameter.grad)
 

@@ -10,7 +10,7 @@ from bertsmith.core.artefact import stage_artefact
 from bertsmith.model.bert_for_tasks import BertForTokenClassification
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
-from bertsmith.model.weight_names import to_hugging_face
+from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.tags.objective import TagObjective
@@ -79,7 +79,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers(both, tokenizer, mi
         total += loss.item()
         right += metrics["accuracy"].item()
     assert total == pytest.approx(theirs.loss.item(), abs=1e-5)
-    gradients = to_hugging_face({name: parameter.grad for name, parameter in network.named_parameters()})
+    gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in network.named_parameters()})
     for name, parameter in reference.named_parameters():
         closely(gradients[name], parameter.grad)
     known = batch.labels >= 0

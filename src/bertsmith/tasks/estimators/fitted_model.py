@@ -23,6 +23,7 @@ from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.tasks.finetuning_settings import FinetuneRuntimeSettings, FinetuneTrainingSettings
 from bertsmith.tasks.inference import InferenceSettings
@@ -155,7 +156,7 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
     A run that learns nothing is told of by scikit-learn's ConvergenceWarning.
     """
     source = resolve_model_folder(settings.model)
-    positions = load_config(source).max_position_embeddings
+    positions = load_config(BertConfig, source).max_position_embeddings
     if settings.inputs.max_seq_length > positions:
         raise ConfigurationError(
             f"max_seq_length {settings.inputs.max_seq_length} is more than the {positions} positions that {source} "

@@ -1,0 +1,148 @@
+"""GPT in the flat layout: BERT's layers, in which a token sees itself and those before it (Radford et al. 2018).
+
+It differs from BERT in the direction of attention, in its embeddings (no segments, no LayerNorm) and in its head: the
+next piece is told of every token, by the token embeddings alone.
+
+Legend: B sequences, T tokens of all sequences together, N tokens that are asked for, H hidden size, V vocabulary size,
+L layers.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
+from bertsmith.model.dropout import dropout
+from bertsmith.model.embeddings import require_positions, sum_of_embeddings
+from bertsmith.model.encoder import Encoder
+from bertsmith.model.gpt_configuration import GptConfig
+
+
+class GptEmbeddings(nn.Module):
+    """Token ids to states: sum of two tables, dropout. Segment ids are not read."""
+
+    def __init__(self, config: GptConfig):
+        super().__init__()
+        self.dropout_rate = config.embd_pdrop
+        self.tokens = nn.Embedding(config.vocab_size, config.n_embd)
+        self.positions = nn.Embedding(config.n_positions, config.n_embd)
+
+    def forward(self, inputs: FlatBatch) -> Tensor:
+        """The states that enter the first layer, [T, H].
+
+        raises  InputError for a sequence longer than the table of positions
+        """
+        require_positions(inputs, self.positions.num_embeddings)
+        tables = (self.tokens.weight, self.positions.weight)
+        states = sum_of_embeddings(tables, (inputs.token_ids, inputs.positions))
+        return dropout(states, self.dropout_rate if self.training else 0.0)
+
+
+class Gpt(nn.Module):
+    """The decoder without a head. Weights are torch's until `initialise_normal` or `load_weights`."""
+
+    architecture: ClassVar[str] = "OpenAIGPTModel"
+    config_class: ClassVar[type[GptConfig]] = GptConfig
+
+    def __init__(self, config: GptConfig):
+        super().__init__()
+        self.config = config
+        self.embeddings = GptEmbeddings(config)
+        self.decoder = Encoder(config.layers)
+
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+        """States after the last layer: [T, H], or [N, H] of the tokens that are asked for, which is less work.
+
+        rows  [N]  int64 indices into T
+        """
+        for states in self._states(inputs, attention, rows):
+            last = states
+        return last
+
+    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
+        """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
+        return list(self._states(inputs, attention))
+
+    def _states(self, inputs: FlatBatch, attention: AttentionName, rows: Tensor | None = None) -> Iterator[Tensor]:
+        attend: Attend = ATTENTION_BACKENDS[attention](inputs, self.config.n_head, causal=True)
+        states = self.embeddings(inputs)
+        yield states
+        yield from self.decoder(states, attend, rows)
+
+
+class GptLanguageModel(nn.Module):
+    """The next piece, told of every token before it (Radford et al. 2018, equation 1)."""
+
+    architecture: ClassVar[str] = "OpenAIGPTLMHeadModel"
+    config_class: ClassVar[type[GptConfig]] = GptConfig
+
+    def __init__(self, config: GptConfig):
+        super().__init__()
+        self.config = config
+        self.gpt = Gpt(config)
+
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+        """Logits of the piece after each token, [T, V], or after those that are asked for, [N, V].
+
+        rows  [N]  int64 indices into T
+        """
+        return _vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt)
+
+
+class DoubleHeadsOutput(NamedTuple):
+    """Logits of the language model, and a score of each sequence."""
+
+    lm_logits: Tensor  # [N, V]
+    choice_scores: Tensor  # [B]
+
+
+class GptDoubleHeads(nn.Module):
+    """A language model, and a linear layer that scores a sequence by the last state of one token (3.2, 3.3)."""
+
+    architecture: ClassVar[str] = "OpenAIGPTDoubleHeadsModel"
+    config_class: ClassVar[type[GptConfig]] = GptConfig
+
+    def __init__(self, config: GptConfig):
+        super().__init__()
+        self.config = config
+        self.gpt = Gpt(config)
+        self.choice = nn.Linear(config.n_embd, 1)
+
+    def forward(
+        self, inputs: FlatBatch, rows: Tensor, extract: Tensor, *, attention: AttentionName = "dense"
+    ) -> DoubleHeadsOutput:
+        """Logits of the piece after each token that is asked for, and the scores.
+
+        rows     [N]  int64 indices into T
+        extract  [B]  int64 indices into T: the token of each sequence whose state is scored
+        """
+        states = self.gpt(inputs, torch.cat([extract, rows]), attention=attention)
+        extracted, others = states.tensor_split([len(extract)])
+        rate = self.config.summary_first_dropout if self.training else 0.0
+        scores = self.choice(dropout(extracted, rate)).squeeze(1)
+        return DoubleHeadsOutput(_vocabulary_logits(others, self.gpt), scores)
+
+
+GptModel = Gpt | GptLanguageModel | GptDoubleHeads
+
+
+def _vocabulary_logits(states: Tensor, gpt: Gpt) -> Tensor:
+    return nn.functional.linear(states, gpt.embeddings.tokens.weight)
+
+
+@torch.no_grad()
+def continue_greedily(model: GptLanguageModel, token_ids: list[int], count: int) -> list[int]:
+    """The `count` pieces that follow, each the likeliest after those before it (greedy decoding).
+
+    token_ids  what the text begins with, at least one
+    raises     InputError if the model has no positions for so many
+    """
+    ids = list(token_ids)
+    for _ in range(count):
+        inputs = FlatBatch.from_sequences([ids], [[0] * len(ids)])
+        last = torch.tensor([len(ids) - 1])
+        ids.append(int(model(inputs, last)[0].argmax()))
+    return ids[len(token_ids) :]
