@@ -56,6 +56,10 @@ FLAGS = {
     "fill": """
         model texts top runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
+    "features": """
+        model input out format text unit pooling numbers on_error max_seq_length vectors.layers vectors.combine
+        vectors.weights runtime.precision runtime.device runtime.threads runtime.batch_size
+    """,
     "compare": """
         study store out task_data only runtime.precision runtime.device runtime.threads
     """,

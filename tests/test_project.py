@@ -21,7 +21,7 @@ IMPORT_NAMES = {
     "pydantic": "pydantic",
     "pydantic_core": "pydantic",
 }
-ROOMS = ("core", "text", "batches", "model", "training", "tasks", "diagnosis", "study")
+ROOMS = ("core", "text", "batches", "model", "training", "tasks", "frozen_features", "diagnosis", "study")
 WITHOUT_TORCH = ("core", "text")
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from bertsmith.batches.flat_batch import FlatBatch
     from bertsmith.core.errors import BertsmithError
     from bertsmith.diagnosis.doctor import DoctorConfig, doctor
+    from bertsmith.frozen_features.extraction import FeatureExtractor
+    from bertsmith.frozen_features.feature_file import Features
+    from bertsmith.frozen_features.features import FeaturesConfig, features
+    from bertsmith.frozen_features.layer_choice import LayerChoice
     from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
     from bertsmith.model.bert_for_tasks import (
         BertForMultipleChoice,
@@ -59,9 +63,13 @@ __all__ = [
     "CompareConfig",
     "DoctorConfig",
     "EvaluateConfig",
+    "FeatureExtractor",
+    "Features",
+    "FeaturesConfig",
     "FillConfig",
     "FinetuneConfig",
     "FlatBatch",
+    "LayerChoice",
     "PredictConfig",
     "PrepareConfig",
     "PretrainConfig",
@@ -73,6 +81,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "features",
     "fill",
     "finetune",
     "load_model",
@@ -91,6 +100,10 @@ _HOMES = {
     "bertsmith.batches.flat_batch": ("FlatBatch",),
     "bertsmith.core.errors": ("BertsmithError",),
     "bertsmith.diagnosis.doctor": ("DoctorConfig", "doctor"),
+    "bertsmith.frozen_features.extraction": ("FeatureExtractor",),
+    "bertsmith.frozen_features.feature_file": ("Features",),
+    "bertsmith.frozen_features.features": ("FeaturesConfig", "features"),
+    "bertsmith.frozen_features.layer_choice": ("LayerChoice",),
     "bertsmith.model.bert": ("Bert", "BertForMaskedLM", "BertForPreTraining"),
     "bertsmith.model.bert_for_tasks": (
         "BertForMultipleChoice",

@@ -122,6 +122,16 @@ COMMANDS: Mapping[str, Command] = {
         ("bertsmith fill run 'The capital of France is [MASK].'",),
         positional=("model", "texts"),
     ),
+    "features": Command(
+        "bertsmith.frozen_features.features:features",
+        "Write the frozen vectors of text: of its tokens, its words, or as a whole.",
+        (
+            "bertsmith features run corpus.txt --out vectors",
+            "bertsmith features run reviews.csv --text review --unit text --layers last --out vectors",
+            "bertsmith features run corpus.txt --unit word --layers all --combine mean --numbers float16 --out vectors",
+        ),
+        positional=("model", "input"),
+    ),
     "compare": Command(
         "bertsmith.study.compare:compare",
         "Pre-train the variants of a study and compare them.",

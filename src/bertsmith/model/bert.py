@@ -4,7 +4,8 @@ Legend: B sequences, T tokens of all sequences together, M masked tokens, N toke
 size, V vocabulary size, A heads, L layers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -44,6 +45,19 @@ class Bert(nn.Module):
     def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
         """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
         return list(self._states(inputs, ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)))
+
+    def states_of(
+        self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
+    ) -> list[Tensor]:
+        """States of some layers in the order asked, [T, H] each: 0 the embeddings, L the last; none above is computed.
+
+        raises  ValueError for a layer that is not there
+        """
+        if not layers or min(layers) < 0 or max(layers) > self.config.num_hidden_layers:
+            raise ValueError(f"the layers are 0 to {self.config.num_hidden_layers}, not {list(layers)}")
+        attend = ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)
+        found = list(islice(self._states(inputs, attend), max(layers) + 1))
+        return [found[layer] for layer in layers]
 
     def attention_probabilities(self, inputs: FlatBatch) -> list[list[Tensor]]:
         """For each layer, for each sequence b of length S_b: who looks at whom, [A, S_b, S_b]; rows sum to 1."""

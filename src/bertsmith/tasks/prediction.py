@@ -5,11 +5,7 @@ share a batch), predicted, and put back in order before the next window is read.
 A file in the task's own layout is read whole.
 """
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -18,9 +14,10 @@ from pydantic import Field
 
 from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import Settings
-from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.input_stream import guess_format, open_input
 from bertsmith.tasks.official_files import write_official_files
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
 from bertsmith.tasks.task import Task
@@ -63,8 +60,8 @@ def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
         yield from _predict_whole_file(config, model, task)
         return
     bad_rows = BadRows("standard input" if str(config.input) == "-" else str(config.input), config.on_error)
-    with _open_input(config.input) as stream:
-        examples = _examples(stream, input_format or _guess_format(stream), task, bad_rows)
+    with open_input(config.input) as stream:
+        examples = _examples(stream, input_format or guess_format(stream), task, bad_rows)
         while window := list(islice(examples, _WINDOW)):
             for example, prediction in zip(window, model.predictions(window, config.runtime.batch_size), strict=True):
                 yield task.entry(example, prediction)
@@ -87,20 +84,6 @@ def _predict_whole_file(config: PredictConfig, model: TaskModel, task: Task[Any,
         yield task.entry(example, prediction)
 
 
-@contextmanager
-def _open_input(path: Path) -> Iterator[BufferedReader]:
-    if str(path) == "-":
-        with os.fdopen(sys.stdin.fileno(), "rb", closefd=False) as stream:
-            yield stream
-        return
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    with file:
-        yield file
-
-
 def _named_format(config: PredictConfig, task: Task[Any, Any]) -> InputFormat | None:
     """The format that was named, or that the file's ending names; None for standard input."""
     if config.format != "auto":
@@ -111,11 +94,6 @@ def _named_format(config: PredictConfig, task: Task[Any, Any]) -> InputFormat | 
     if ending == ".txt":
         return "lines"
     return FORMATS.get(ending, "task" if ending in task.endings else "lines")
-
-
-def _guess_format(stream: BufferedReader) -> InputFormat:
-    """Standard input is JSON lines if it begins with a brace."""
-    return "jsonl" if stream.peek(1).lstrip(b"\xef\xbb\xbf \r\n")[:1] == b"{" else "lines"
 
 
 def _examples(stream: BinaryIO, input_format: str, task: Task[Any, Any], bad_rows: BadRows) -> Iterator[Any]:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import torch
 
 from bertsmith.tasks.encoded import EncodedExamples
+from bertsmith.tasks.tags.encoding import AskedWords
 from bertsmith.tasks.tags.schemes import Entity, entities_of
 from bertsmith.tasks.tags.sentence import Sentence
-from bertsmith.tasks.tags.windows import AskedWords
 from bertsmith.tasks.task import Outputs
 
 

@@ -25,13 +25,13 @@ from bertsmith.tasks.tables import BadRows, OnError, Row
 from bertsmith.tasks.tags.conll_file import read_conll
 from bertsmith.tasks.tags.conll_predictions import write_conll_predictions
 from bertsmith.tasks.tags.decoding import TagPrediction, predictions_of
+from bertsmith.tasks.tags.encoding import Context, encode_sentences
 from bertsmith.tasks.tags.entity_scores import macro_f1, score_entities, tag_accuracy
 from bertsmith.tasks.tags.findings import class_findings, entity_findings
 from bertsmith.tasks.tags.objective import TagObjective
 from bertsmith.tasks.tags.reading import infer_labels, read_json_lines, unify_tags
 from bertsmith.tasks.tags.schemes import SchemeName, are_entity_labels
 from bertsmith.tasks.tags.sentence import Sentence, sentence_of_text, sentence_of_values, sentence_of_words
-from bertsmith.tasks.tags.windows import Context, encode_sentences
 from bertsmith.tasks.task import Blindness, Examples, Outputs
 from bertsmith.text.tokenizer import Tokenizer
 

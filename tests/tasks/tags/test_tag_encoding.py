@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.tags.encoding import encode_sentences
 from bertsmith.tasks.tags.sentence import Sentence, sentence_of_text
-from bertsmith.tasks.tags.windows import encode_sentences, windows
+from bertsmith.tasks.windows import windows
 
 LABELS = ("O", "B-A", "I-A")
 
