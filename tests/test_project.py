@@ -89,7 +89,8 @@ def test_no_drawer_has_the_name_of_nothing(path):
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
-    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in PROJECT["dependencies"]}
+    requirements = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["elmo"]
+    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
     expected = {IMPORT_NAMES.get(name, name) for name in declared}
     modules = {module.split(".")[0] for path in FILES for module, _ in imports_of(path)}
     third_party = {IMPORT_NAMES.get(module, module) for module in modules - sys.stdlib_module_names - {"bertsmith"}}
