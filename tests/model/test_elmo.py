@@ -106,6 +106,8 @@ def test_an_lstm_without_clipping_is_torchs_in_outputs_states_and_gradients(back
 
 def test_clips_hold(tiny_config, randomise):
     layer = randomise(ProjectedLstm(8, 20, 8, 0.5, 0.4))
+    with torch.no_grad():
+        layer.projection.weight.mul_(5)
     steps = Steps.of(torch.tensor([30]), backward=False)
     outputs, left = layer(5 * torch.randn(30, 8), steps.counts)
     assert outputs.abs().max().item() == pytest.approx(0.4)
