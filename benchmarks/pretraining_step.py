@@ -26,7 +26,7 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.initialisation import initialise
 from bertsmith.training.flops import flops_per_token
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.precision import matmul_peak
 
@@ -76,7 +76,7 @@ def our_step(size: str, dtype: torch.dtype) -> Callable[[PretrainingBatch], None
     model = BertForPreTraining(BertConfig.of_size(size, vocab_size=VOCABULARY))
     initialise(model, "normal", seed=0)
     model.train()
-    objective = MaskedLanguageModel(model)
+    objective = PretrainingObjective(model)
     optimiser = Optimiser(model, OptimiserSettings(), dtype)
 
     def step(batch: PretrainingBatch) -> None:

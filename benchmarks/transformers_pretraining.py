@@ -128,7 +128,7 @@ class Curve(TrainerCallback):
     def add(self, minutes: float, step: int) -> None:
         """One more point of the curve."""
         found = score(self.model, self.held_out)
-        row = {"minutes": minutes, "step": step, "mlm_loss": found.mlm_loss, "mlm_accuracy": found.mlm_accuracy}
+        row = {"minutes": minutes, "step": step, "token_loss": found.token_loss, "token_accuracy": found.token_accuracy}
         self.rows.append(row)
         print(f"{minutes:7.2f} min  step {step:>7,}  held-out {found}", flush=True)
 
@@ -145,7 +145,7 @@ def score(model: TheirModel, batches: Sequence[PretrainingBatch]) -> HeldOutScor
     padded = {name: values for name, values in pad(batches[0]).items() if name != "next_sentence_label"}
     with torch.inference_mode():
         their_loss = float(theirs(**padded).loss)
-    assert abs(first.scores.mlm_loss - their_loss) < 1e-4, (first.scores.mlm_loss, their_loss)
+    assert abs(first.scores.token_loss - their_loss) < 1e-4, (first.scores.token_loss, their_loss)
     return guesses.scores
 
 
@@ -230,7 +230,7 @@ def measure(store: TokenStore, held_out: Sequence[PretrainingBatch], choice: arg
         "tokens": tokens,
         "tokens_per_second": tokens / (60 * curve.rows[-1]["minutes"]),
         "curve": curve.rows,
-        "last_as_one_segment": {"mlm_loss": one_segment.mlm_loss, "mlm_accuracy": one_segment.mlm_accuracy},
+        "last_as_one_segment": {"token_loss": one_segment.token_loss, "token_accuracy": one_segment.token_accuracy},
         "store": store.fingerprint,
     }
 
@@ -264,7 +264,7 @@ def main() -> None:
     held_out = held_out_text(store)
     result = measure(store, held_out, choice)
     scores = result["last_as_one_segment"]
-    print(f"{result['tokens_per_second']:,.0f} tokens/s; as one segment {scores['mlm_loss']:.3f}", flush=True)
+    print(f"{result['tokens_per_second']:,.0f} tokens/s; as one segment {scores['token_loss']:.3f}", flush=True)
     if choice.out is not None:
         choice.out.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -24,7 +24,7 @@ from bertsmith.model.folder import load_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import guess_held_out
 from bertsmith.training.loop import Position, training_steps
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
 from transformers_pretraining import (
@@ -79,13 +79,13 @@ def replay(store: TokenStore, held_out: Sequence[PretrainingBatch], choice: argp
     def add(step: int) -> None:
         guesses = guess_held_out(model, held_out)
         assert guesses is not None  # nobody asked to stop
-        row = {"step": step, "mlm_loss": guesses.scores.mlm_loss, "mlm_accuracy": guesses.scores.mlm_accuracy}
+        row = {"step": step, "token_loss": guesses.scores.token_loss, "token_accuracy": guesses.scores.token_accuracy}
         rows.append(row)
         print(f"step {step:>7,}  held-out {guesses.scores}", flush=True)
 
     add(0)
     steps = training_steps(
-        MaskedLanguageModel(model),
+        PretrainingObjective(model),
         batches,
         Optimiser(model, settings, dtype),
         duration=Duration(steps=choice.steps),
@@ -109,8 +109,8 @@ def replay(store: TokenStore, held_out: Sequence[PretrainingBatch], choice: argp
         "tokens": choice.steps * batches.batch_size * LENGTH,
         "curve": rows,
         "last_as_one_segment": {
-            "mlm_loss": one_segment.scores.mlm_loss,
-            "mlm_accuracy": one_segment.scores.mlm_accuracy,
+            "token_loss": one_segment.scores.token_loss,
+            "token_accuracy": one_segment.scores.token_accuracy,
         },
         "store": store.fingerprint,
     }
@@ -128,7 +128,7 @@ def main() -> None:
     store = TokenStore.open(choice.store)
     result = replay(store, held_out_text(store), choice)
     scores = result["last_as_one_segment"]
-    print(f"{result['tokens']:,} tokens; as one segment {scores['mlm_loss']:.3f}", flush=True)
+    print(f"{result['tokens']:,} tokens; as one segment {scores['token_loss']:.3f}", flush=True)
     if choice.out is not None:
         choice.out.write_text(json.dumps(result, indent=2) + "\n")
 

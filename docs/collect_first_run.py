@@ -60,7 +60,7 @@ def describe_pretraining(folder: Path) -> dict[str, Any]:
 
 
 def _mean_point(records: list[tuple[int, Mapping[str, float]]]) -> tuple[int, float]:
-    return records[-1][0], statistics.fmean(train["mlm_loss"] for _, train in records)
+    return records[-1][0], statistics.fmean(train["token_loss"] for _, train in records)
 
 
 def describe_task(folder: Path, task: str) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def draw_curves(pretraining: Mapping[str, Any], target: Path) -> None:
     for initialisation, colour in zip(INITIALISATIONS, ("tab:orange", "tab:blue"), strict=True):
         run = pretraining[initialisation]
         axes.plot(*zip(*run["train"], strict=True), color=colour, alpha=0.35, linewidth=1.2)
-        points = [(scores["step"], scores["mlm_loss"]) for scores in run["held_out"]]
+        points = [(scores["step"], scores["token_loss"]) for scores in run["held_out"]]
         axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=4, label=initialisation)
     floor = pretraining["normal"]["unigram_loss"]
     axes.axhline(floor, linestyle="--", color="gray", label=f"guessing by frequency: {floor:.2f}")

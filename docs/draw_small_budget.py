@@ -19,10 +19,10 @@ def main() -> None:
     lunch = read_cell(RESULTS / "cells" / "lunch" / "lunch-seed0.json")
     tokens_a_step = lunch.tokens / lunch.curve[-1].step
     curves = {
-        name: [(scores["step"] * run["tokens"] / run["steps"], scores["mlm_loss"]) for scores in run["held_out"]]
+        name: [(scores["step"] * run["tokens"] / run["steps"], scores["token_loss"]) for scores in run["held_out"]]
         for name, run in first_run.items()
     }
-    curves["co-occurrence (recipe lunch)"] = [(scores.step * tokens_a_step, scores.mlm_loss) for scores in lunch.curve]
+    curves["co-occurrence (recipe lunch)"] = [(scores.step * tokens_a_step, scores.token_loss) for scores in lunch.curve]
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for (name, points), colour in zip(curves.items(), ("tab:orange", "tab:blue", "tab:green"), strict=True):

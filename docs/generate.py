@@ -147,7 +147,7 @@ def pretraining_table() -> str:
     for name, run in _first_run()["pretraining"].items():
         scores = run["held_out"][-1]
         length = f"{run['steps']:,} | {run['tokens'] / 1e6:.1f} M | {run['minutes']:.0f}"
-        masked_words = f"{scores['mlm_loss']:.3f} | {scores['perplexity']:.0f} | {scores['mlm_accuracy']:.1%}"
+        masked_words = f"{scores['token_loss']:.3f} | {scores['perplexity']:.0f} | {scores['token_accuracy']:.1%}"
         rows.append(f"| `{name}` | {length} | {masked_words} | {scores['nsp_accuracy']:.1%} |")
     header = (
         "| initialisation | steps | tokens | minutes | loss (nats) | perplexity | words guessed | next sentence told |"
@@ -186,9 +186,9 @@ def study_table(study: str, *, minutes: bool = False, tasks: bool = True) -> str
         columns = [f"`{variant}`", str(len(cells)), f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M"]
         if minutes:
             columns.append(f"{statistics.fmean(end.minutes for end in ends):.0f}" if ends else "")
-        columns.append(f"{statistics.fmean(cell.curve[0].mlm_loss for cell in cells):.2f}" if ends else "")
-        columns.append(_spread([end.mlm_loss for end in ends], scale=1, digits=3) if ends else "")
-        columns.append(_spread([100 * end.mlm_accuracy for end in ends], scale=1) if ends else "")
+        columns.append(f"{statistics.fmean(cell.curve[0].token_loss for cell in cells):.2f}" if ends else "")
+        columns.append(_spread([end.token_loss for end in ends], scale=1, digits=3) if ends else "")
+        columns.append(_spread([100 * end.token_accuracy for end in ends], scale=1) if ends else "")
         pairs = [end.nsp_accuracy for end in ends if end.nsp_accuracy is not None]
         columns.append(_spread(pairs) if pairs else "")
         for task, metric in metrics.items():
@@ -230,9 +230,9 @@ def clock_table() -> str:
     planned = {10: "evening-10", 30: "evening-30", 60: "hour", 150: "evening-150"}
     theirs = json.loads((DOCS / "results" / "transformers-replay.json").read_text(encoding="utf-8"))
     first = (
-        next(iter(runs.values())).curve[0].mlm_loss,
-        normal["held_out"][0]["mlm_loss"],
-        theirs["curve"][0]["mlm_loss"],
+        next(iter(runs.values())).curve[0].token_loss,
+        normal["held_out"][0]["token_loss"],
+        theirs["curve"][0]["token_loss"],
     )
     rows = [f"| begins | 0 | {' | '.join(f'{loss:.2f}' for loss in first)} |"]
     for minutes, variant in planned.items():
@@ -240,12 +240,12 @@ def clock_table() -> str:
             continue
         end = runs[variant].curve[-1]
         until = [scores for scores in normal["held_out"] if scores["step"] <= end.step]
-        on_the_way = f"{until[-1]['mlm_loss']:.2f}" if end.step <= normal["steps"] else ""
+        on_the_way = f"{until[-1]['token_loss']:.2f}" if end.step <= normal["steps"] else ""
         by_then = [scores for scores in theirs["curve"] if scores["step"] <= theirs["steps"] * minutes / 60]
-        their_loss = f"{by_then[-1]['mlm_loss']:.2f}" if minutes <= 60 else ""
-        rows.append(f"| {minutes} | {end.step:,} | {end.mlm_loss:.2f} | {on_the_way} | {their_loss} |")
+        their_loss = f"{by_then[-1]['token_loss']:.2f}" if minutes <= 60 else ""
+        rows.append(f"| {minutes} | {end.step:,} | {end.token_loss:.2f} | {on_the_way} | {their_loss} |")
     last = normal["held_out"][-1]
-    rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['mlm_loss']:.2f} | |")
+    rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['token_loss']:.2f} | |")
     header = "| minutes | steps | recipe `evening` | the paper's recipe, on its way | transformers, on its way |"
     return "\n".join([header, "|---|---|---|---|---|", *rows]) + "\n"
 

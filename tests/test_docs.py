@@ -79,27 +79,27 @@ def test_what_the_page_on_the_plateau_says_is_in_the_figures():
     results = ROOT / "docs" / "results"
     normal = json.loads((results / "first-run.json").read_text(encoding="utf-8"))["pretraining"]["normal"]
     length = f"{normal['tokens'] / 1e6:.1f} million tokens and {normal['minutes']:.0f} minutes"
-    end = normal["held_out"][-1]["mlm_loss"]
+    end = normal["held_out"][-1]["token_loss"]
     assert f"{length} from the paper's initial values, a mini was at {end:.2f}" in text
     assert f"the **unigram entropy** of the text: {normal['unigram_loss']:.2f} nats" in text
     lunch, untrained = (
         read_cell(results / "cells" / "lunch" / f"{name}-seed0.json") for name in ("lunch", "untrained")
     )
-    assert f"has a held-out loss of about {lunch.curve[0].mlm_loss:.1f}" in text
+    assert f"has a held-out loss of about {lunch.curve[0].token_loss:.1f}" in text
     assert (lunch.threads, round(lunch.curve[-1].minutes)) == (1, 45)  # three quarters of an hour on one core
     hour = read_cell(results / "cells" / "hour" / "hour-seed0.json")
     assert 0 < deviations(lunch, untrained, "sst-2") < deviations(hour, untrained, "sst-2") < 3
     theirs = json.loads((results / "transformers-replay.json").read_text(encoding="utf-8"))
-    assert f"as it was trained, that network ends at {theirs['last_as_one_segment']['mlm_loss']:.2f}" in text
+    assert f"as it was trained, that network ends at {theirs['last_as_one_segment']['token_loss']:.2f}" in text
     assert f"{theirs['steps']:,} steps, which are its hour" in text
-    assert hour.curve[0].mlm_loss < end  # before its first step, where the paper's recipe ends
+    assert hour.curve[0].token_loss < end  # before its first step, where the paper's recipe ends
     assert min(deviations(lunch, untrained, "sts-b"), deviations(lunch, untrained, "mrpc")) > 3
     assert deviations(hour, untrained, "sts-b") > 3
     parts = {
         name: read_cell(results / "cells" / "cooccurrence-parts" / f"{name}-seed0.json")
         for name in ("cooccurrence", "without-match", "without-links", "without-vectors")
     }
-    losses = {name: cell.curve[-1].mlm_loss for name, cell in parts.items()}
+    losses = {name: cell.curve[-1].token_loss for name, cell in parts.items()}
     assert (
         losses["without-match"] < losses["cooccurrence"] < min(losses["without-links"], losses["without-vectors"]) - 1
     )
@@ -120,8 +120,8 @@ def test_what_the_first_run_is_said_to_show_is_in_its_figures():
     size, runs = results["store"], results["pretraining"]
     assert f"{size['bytes_read'] / 1e6:.0f} MB of text, {size['tokens'] / 1e6:.1f} million tokens" in text
     assert {f"{run['tokens'] / 1e6:.1f}" for run in runs.values()} == {"31.5"}
-    end = runs["normal"]["held_out"][-1]["mlm_loss"]
-    passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if scores["mlm_loss"] < end)
+    end = runs["normal"]["held_out"][-1]["token_loss"]
+    passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if scores["token_loss"] < end)
     assert f"has passed before step {passed:,}" in text
     assert passed / runs["neighbour"]["steps"] * runs["neighbour"]["minutes"] < 7.5
     mrpc, films, pairs = (results["tasks"][task] for task in ("mrpc", "sst-2", "sts-b"))

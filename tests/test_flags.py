@@ -20,11 +20,11 @@ FLAGS = {
         inputs format text_field on_error vocab out sentences language workers held_out dry_run
     """,
     "pretrain": """
-        store out recipe init seed dry_run model.size model.num_hidden_layers model.hidden_size
+        store out recipe init seed dry_run model.network model.size model.num_hidden_layers model.hidden_size
         model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
         model.initialisation data.max_seq_length data.batch_size
-        data.short_sequence_probability data.next_sentence data.masking_rate data.mask_share data.random_share
-        data.whole_word data.max_predictions training.optimiser training.learning_rate training.warmup_share
+        data.short_sequence_probability data.objective data.special_pieces data.next_sentence data.masking_rate
+        data.mask_share data.random_share data.whole_word data.max_predictions training.optimiser training.learning_rate training.warmup_share
         training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
         training.gradient_clip training.steps training.hours runtime.precision runtime.device runtime.threads
         runtime.micro_batch_size runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints

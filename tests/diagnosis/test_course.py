@@ -17,7 +17,7 @@ def losses(number: int = 400, noise: float = 0.2) -> np.ndarray:
 
 def records(values, gradient_norm: float = 2.0):
     return [
-        {"step": step, "train": {"mlm_loss": float(loss), "gradient_norm": gradient_norm}}
+        {"step": step, "train": {"token_loss": float(loss), "gradient_norm": gradient_norm}}
         for step, loss in enumerate(values)
     ]
 

@@ -69,8 +69,10 @@ def test_the_first_run_is_told_as_it_is_on_file():
     runs = json.loads((DOCS / "results" / "first-run.json").read_text(encoding="utf-8"))["pretraining"]
     floor = runs["normal"]["unigram_loss"]
     assert f"was {floor:.2f} nats and a fifth below it {0.8 * floor:.2f}" in PAGE
-    normal, neighbour = ([scores["mlm_loss"] for scores in runs[name]["held_out"]] for name in ("normal", "neighbour"))
+    normal, neighbour = (
+        [scores["token_loss"] for scores in runs[name]["held_out"]] for name in ("normal", "neighbour")
+    )
     assert not any(has_left(loss, floor) for loss in normal)
     assert f"the run ended at {normal[-1]:.2f}" in PAGE
-    passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if has_left(scores["mlm_loss"], floor))
+    passed = next(scores["step"] for scores in runs["neighbour"]["held_out"] if has_left(scores["token_loss"], floor))
     assert f"passed the line within {passed:,} steps and ended at {neighbour[-1]:.2f}" in PAGE

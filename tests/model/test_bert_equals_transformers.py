@@ -46,6 +46,25 @@ def test_states_of_every_layer_and_the_pooled_state_equal_transformers(
     assert_close(model.pool(states[-1][inputs.flat.first_tokens]), theirs.pooler_output)
 
 
+@backends
+def test_from_left_to_right_states_and_gradients_equal_transformers(
+    backend, tiny_config, make_inputs, randomise, make_twin
+):
+    model = randomise(Bert(tiny_config.model_copy(update={"is_decoder": True})))
+    inputs = make_inputs(lengths=(3, 17, 60))
+    twin = make_twin(transformers.BertModel, model)
+    theirs = inputs.flatten(twin(**inputs.padded, use_cache=False).last_hidden_state)
+    ours = model(inputs.flat, attention=backend)
+    weights = torch.randn_like(ours)
+    (ours * weights).sum().backward()
+    (theirs * weights).sum().backward()
+    assert_close(ours, theirs)
+    gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+    of_twin = dict(twin.named_parameters())
+    for name, gradient in BERT_NAMES.to_hugging_face(gradients).items():
+        torch.testing.assert_close(gradient, of_twin[name].grad, rtol=0, atol=1e-4)
+
+
 def test_asking_for_the_states_of_some_tokens_gives_those_of_the_whole_in_the_order_asked(
     tiny_config, make_inputs, randomise
 ):
@@ -72,11 +91,11 @@ def test_pretraining_logits_loss_and_all_gradients_equal_transformers(
     theirs = twin(**inputs.padded, labels=labels, next_sentence_label=not_next)
     theirs.loss.backward()
     ours = model(inputs.flat, masked_positions, attention=backend)
-    mlm_loss = cross_entropy_sum(ours.mlm_logits, flat_labels[masked_positions]) / len(masked_positions)
-    loss = mlm_loss + cross_entropy_sum(ours.nsp_logits, not_next) / len(not_next)
+    token_loss = cross_entropy_sum(ours.token_logits, flat_labels[masked_positions]) / len(masked_positions)
+    loss = token_loss + cross_entropy_sum(ours.nsp_logits, not_next) / len(not_next)
     loss.backward()
 
-    assert_close(ours.mlm_logits, inputs.flatten(theirs.prediction_logits)[masked_positions])
+    assert_close(ours.token_logits, inputs.flatten(theirs.prediction_logits)[masked_positions])
     assert_close(ours.nsp_logits, theirs.seq_relationship_logits)
     assert_close(loss, theirs.loss)
     assert_gradients_equal(model, twin)

@@ -64,11 +64,11 @@ def test_before_the_first_step_it_guesses_from_neighbours_what_frequency_cannot(
 ):
     batches = held_out_batches(store, MASKED, max_sequences=128, batch_size=32)
     scores = guess_held_out(network(counts, layers=layers, hidden_size=hidden_size, heads=heads), batches).scores
-    assert scores.mlm_loss < share * unigram_loss(batches, store.token_counts)
+    assert scores.token_loss < share * unigram_loss(batches, store.token_counts)
     ordinary = BertForPreTraining(network(counts).config)
     initialise(ordinary, "normal", 0)
-    assert scores.mlm_accuracy > 0.35
-    assert guess_held_out(ordinary.eval(), batches).scores.mlm_accuracy < 0.1
+    assert scores.token_accuracy > 0.35
+    assert guess_held_out(ordinary.eval(), batches).scores.token_accuracy < 0.1
 
 
 @pytest.mark.parametrize(("length", "share"), [(32, 0.8), (128, 0.6)])
@@ -125,7 +125,7 @@ def test_stock_transformers_load_it_and_guess_the_same(store, counts, tmp_path):
     theirs = AutoModelForPreTraining.from_pretrained(tmp_path).eval()
     tokens = np.random.default_rng(0).integers(5, 45, size=30)
     with torch.inference_mode():
-        mine = model(sequence(tokens, 15), torch.arange(30)).mlm_logits
+        mine = model(sequence(tokens, 15), torch.arange(30)).token_logits
         segments = torch.tensor([[0] * 15 + [1] * 15])
         logits = theirs(torch.from_numpy(tokens)[None], token_type_ids=segments).prediction_logits[0]
     torch.testing.assert_close(mine, logits, rtol=1e-5, atol=1e-4)  # logits of some 10

@@ -69,7 +69,7 @@ def test_language_model_logits_loss_and_all_gradients_equal_transformers(
     is_last = torch.zeros(flat.num_tokens, dtype=torch.bool)
     is_last[flat.cu_seqlens[1:].long() - 1] = True
     rows = (~is_last).nonzero().squeeze(1)
-    logits = model(flat, rows, attention=backend)
+    logits = model(flat, rows, attention=backend).token_logits
     loss = cross_entropy_sum(logits, flat.token_ids[rows + 1]) / len(rows)
     loss.backward()
 
@@ -170,7 +170,8 @@ def test_what_transformers_saves_is_read(gpt_config, make_inputs, tmp_path):
     twin = transformers.OpenAIGPTLMHeadModel(transformers.OpenAIGPTConfig(**gpt_config.to_hugging_face())).eval()
     twin.save_pretrained(tmp_path)
     inputs = make_inputs(lengths=(17, 30))
-    logits = load_model(GptLanguageModel, tmp_path).eval()(inputs.flat)
+    every_token = torch.arange(inputs.flat.num_tokens)
+    logits = load_model(GptLanguageModel, tmp_path).eval()(inputs.flat, every_token).token_logits
     assert_close(logits, inputs.flatten(twin(**padded_of(inputs)).logits))
     with pytest.raises(ConfigurationError, match="model_type"):
         load_config(BertConfig, tmp_path)

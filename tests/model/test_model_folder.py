@@ -80,7 +80,7 @@ def test_stock_transformers_loads_a_pretraining_folder_with_equal_logits(pretrai
     with torch.inference_mode():
         theirs = twin(**inputs.padded)
         ours = pretrained(inputs.flat, torch.arange(inputs.flat.num_tokens))
-    assert_close(ours.mlm_logits, inputs.flatten(theirs.prediction_logits))
+    assert_close(ours.token_logits, inputs.flatten(theirs.prediction_logits))
     assert_close(ours.nsp_logits, theirs.seq_relationship_logits)
 
 
@@ -94,7 +94,7 @@ def test_stock_transformers_loads_either_folder_as_masked_lm(make, tiny_config, 
     inputs = make_inputs()
     with torch.inference_mode():
         theirs = twin(**inputs.padded).logits
-        ours = model(inputs.flat, torch.arange(inputs.flat.num_tokens)).mlm_logits
+        ours = model(inputs.flat, torch.arange(inputs.flat.num_tokens)).token_logits
     assert_close(ours, inputs.flatten(theirs))
 
 

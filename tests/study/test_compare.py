@@ -118,7 +118,7 @@ def test_a_network_that_is_not_bert_can_be_a_yardstick(store, tmp_path, graph):
     config = settings(tmp_path, store).model_copy(update={"study": str(study)})
     (cell,) = compare(config).cells["other"]
     assert (cell.graph, [scores.step for scores in cell.curve]) == (graph, [0, 2, 4])
-    assert cell.curve[-1].mlm_loss < cell.curve[0].mlm_loss
+    assert cell.curve[-1].token_loss < cell.curve[0].token_loss
     assert not (config.out / "runs").exists()
 
 
@@ -171,7 +171,7 @@ def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network
 
 def test_variants_start_from_different_weights_and_see_the_same_text(finished):
     neighbour, mimetic = (read_cell(finished.out / f"{name}-seed0.json") for name in ("neighbour", "mimetic"))
-    assert neighbour.curve[0].mlm_loss != mimetic.curve[0].mlm_loss
+    assert neighbour.curve[0].token_loss != mimetic.curve[0].token_loss
     assert neighbour.tokens == mimetic.tokens
 
 
@@ -205,7 +205,7 @@ def test_a_study_killed_at_any_moment_goes_on_and_ends_with_the_same_numbers(sto
     assert process.exitcode == -signal.SIGKILL
     result = compare(config).cells["mimetic"]
     for cell, again in zip(expected, result, strict=True):
-        assert [scores.mlm_loss for scores in cell.curve] == [scores.mlm_loss for scores in again.curve]
+        assert [scores.token_loss for scores in cell.curve] == [scores.token_loss for scores in again.curve]
 
 
 def test_two_processes_share_the_cells_and_only_those_asked_for_are_run(store, tmp_path):

@@ -87,4 +87,6 @@ def test_a_stacked_network_is_its_lower_half_twice():
     first, twice = whole.bert.hidden_states(inputs)[1:]
     assert_close(first, half.bert(inputs))
     assert_close(twice, half.bert.encoder.layers[0](first, dense_attention(inputs, 2), None))
-    assert_close(whole.masked_lm(first, whole.bert.embeddings.tokens.weight), half(inputs, torch.arange(20)).mlm_logits)
+    assert_close(
+        whole.masked_lm(first, whole.bert.embeddings.tokens.weight), half(inputs, torch.arange(20)).token_logits
+    )

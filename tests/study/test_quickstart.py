@@ -20,10 +20,10 @@ def test_an_existing_folder_is_refused_before_anything_is_read(tmp_path):
 
 def test_held_out_scores_stand_at_the_time_of_the_training_before_them(tmp_path):
     records = [
-        {"step": 0, "held_out": {"mlm_loss": 6.5}},
-        {"step": 10, "train": {"mlm_loss": 6.0, "elapsed_seconds": 30.0}},
-        {"step": 20, "train": {"mlm_loss": 5.0, "elapsed_seconds": 60.0}},
-        {"step": 25, "held_out": {"mlm_loss": 5.2}},
+        {"step": 0, "held_out": {"token_loss": 6.5}},
+        {"step": 10, "train": {"token_loss": 6.0, "elapsed_seconds": 30.0}},
+        {"step": 20, "train": {"token_loss": 5.0, "elapsed_seconds": 60.0}},
+        {"step": 25, "held_out": {"token_loss": 5.2}},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     assert curves_over_minutes(tmp_path) == ([(0.5, 6.0), (1.0, 5.0)], [(0.0, 6.5), (1.0, 5.2)])

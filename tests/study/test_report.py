@@ -18,8 +18,8 @@ GOOD = Findings(
         training=[(0.0, 6.5), (1.0, 5.0), (2.0, 4.4)],
         held_out=[(0.0, 6.4), (1.0, 4.9), (2.0, 4.3)],
         unigram_loss=6.42,
-        mlm_loss=4.3,
-        mlm_accuracy=0.31,
+        token_loss=4.3,
+        token_accuracy=0.31,
         nsp_accuracy=0.62,
     ),
     trial=TaskTrial(
@@ -37,7 +37,7 @@ GOOD = Findings(
 )
 BAD = replace(
     GOOD,
-    pretraining=replace(GOOD.pretraining, mlm_loss=6.40, mlm_accuracy=0.07),
+    pretraining=replace(GOOD.pretraining, token_loss=6.40, token_accuracy=0.07),
     trial=replace(GOOD.trial, comparison=Comparison((0.52, 0.50, 0.53), (0.51, 0.53, 0.50), 1000)),
 )
 HOSTILE = '<script>alert("x")</script> & $title ${content} %s'

@@ -69,10 +69,10 @@ def test_evaluate_on_a_store_scores_its_held_out_text(pretrained, tokenizer, tmp
     config = EvaluateConfig(model=pretrained, data=store, max_seq_length=32, runtime=FLOAT32)
     result = evaluate(config)
     assert result.sequences > 0
-    assert result.scores.mlm_loss == pytest.approx(4.3, abs=0.4)  # ln 72: an untrained network knows nothing
+    assert result.scores.token_loss == pytest.approx(4.3, abs=0.4)  # ln 72: an untrained network knows nothing
     assert 0.0 <= result.scores.nsp_accuracy <= 1.0
     for bands in (result.breakdown.by_frequency, result.breakdown.by_sentence_edge):
-        assert sum(band.share * band.loss for band in bands) == pytest.approx(result.scores.mlm_loss)
+        assert sum(band.share * band.loss for band in bands) == pytest.approx(result.scores.token_loss)
     assert evaluate(config) == result
 
 

@@ -9,7 +9,7 @@ from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.training.flops import flops_per_token
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 
 @pytest.mark.parametrize("num_layers", [1, 3])
@@ -27,7 +27,7 @@ def test_the_formula_is_what_torch_counts_in_a_step(num_layers):
     inputs = FlatBatch.from_sequences(list(ids), list(np.zeros_like(ids)))
     masked_positions = torch.arange(1, inputs.num_tokens, 8)
     batch = PretrainingBatch(inputs, masked_positions, torch.zeros_like(masked_positions), torch.zeros(4).long())
-    objective = MaskedLanguageModel(BertForPreTraining(config))
+    objective = PretrainingObjective(BertForPreTraining(config))
     with FlopCounterMode(display=False) as counter:
         loss, _ = objective(batch, batch)
         loss.backward()

@@ -14,7 +14,7 @@ from bertsmith.model.initialisation import initialise
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import Guesses, guess_held_out, unigram_loss, unigram_losses
 from bertsmith.training.held_out_breakdown import break_down, by_frequency, by_pieces, by_sentence_edge
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 
 def guesses_of(labels: list[int], losses: list[float] | None = None, correct: list[float] | None = None) -> Guesses:
@@ -107,8 +107,8 @@ def test_the_bands_of_a_network_add_up_to_its_held_out_scores(store, tmp_path):
     assert len(breakdown.by_sentence_edge) >= 4
     for bands in (breakdown.by_frequency, breakdown.by_sentence_edge):
         assert sum(band.labels for band in bands) == sum(len(batch.masked_labels) for batch in batches)
-        assert sum(band.share * band.loss for band in bands) == pytest.approx(guesses.scores.mlm_loss)
-        assert sum(band.share * band.accuracy for band in bands) == pytest.approx(guesses.scores.mlm_accuracy)
+        assert sum(band.share * band.loss for band in bands) == pytest.approx(guesses.scores.token_loss)
+        assert sum(band.share * band.accuracy for band in bands) == pytest.approx(guesses.scores.token_accuracy)
         floor = unigram_loss(batches, opened.token_counts)
         assert sum(band.share * band.unigram_loss for band in bands) == pytest.approx(floor)
     assert sum(band.words for band in breakdown.whole_words) > 0
@@ -119,11 +119,11 @@ def test_the_held_out_scores_are_the_training_objective_on_all_samples_at_once(s
     opened, config = TokenStore.open(store), small_config(store, tmp_path / "run")
     model = BertForPreTraining(config.model.bert_config(opened.tokenizer.vocabulary_size, 0)).eval()
     (whole,) = held_out_batches(opened, config.data, max_sequences=20, batch_size=20)
-    _, metrics = MaskedLanguageModel(model)(whole, whole)
+    _, metrics = PretrainingObjective(model)(whole, whole)
     scores = guess_held_out(model, held_out_batches(opened, config.data, max_sequences=20, batch_size=3)).scores
     for name, value in metrics.items():
         assert getattr(scores, name) == pytest.approx(value.item(), rel=1e-5), name
-    assert scores.perplexity == pytest.approx(np.exp(metrics["mlm_loss"].item()), rel=1e-5)
+    assert scores.perplexity == pytest.approx(np.exp(metrics["token_loss"].item()), rel=1e-5)
 
 
 # --- whole words ------------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from bertsmith.model.folder import load_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import list_checkpoints
 from bertsmith.training.loop import training_steps
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import pretrain
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.run import read_run, start_run
 from bertsmith.training.starting_point import load_starting_point
 
@@ -89,7 +89,7 @@ def training_steps_after_resume(run_folder: Path, store: Path):
         run, opened, list_checkpoints(run.checkpoints)[-1], torch.device("cpu")
     )
     return training_steps(
-        MaskedLanguageModel(model),
+        PretrainingObjective(model),
         PretrainingBatches(opened.train, opened.tokenizer, run.config.data, run.config.seed),
         optimiser,
         duration=run.config.training.duration,
@@ -122,7 +122,7 @@ def test_a_run_stopped_in_the_middle_of_a_batch_repeats_that_batch(store, tmp_pa
         "micro_batch_size": 10,
     }
     batches = PretrainingBatches(opened.train, opened.tokenizer, config.data, config.seed)
-    objective = MaskedLanguageModel(model)
+    objective = PretrainingObjective(model)
     position = state.position
     for step in training_steps(objective, batches, optimiser, start=position, stop=stop, **arguments):
         position = step.position

@@ -20,10 +20,10 @@ from bertsmith.training.pretraining import pretrain
 
 
 @pytest.mark.parametrize(
-    ("mlm_loss", "left"), [(8.0, False), (7.2, False), (6.085, False), (5.77, False), (5.75, True), (4.54, True)]
+    ("token_loss", "left"), [(8.0, False), (7.2, False), (6.085, False), (5.77, False), (5.75, True), (4.54, True)]
 )
-def test_the_plateau_ends_a_fifth_below_the_unigram_entropy(mlm_loss, left):
-    assert has_left(mlm_loss, unigram_loss=7.2) is left
+def test_the_plateau_ends_a_fifth_below_the_unigram_entropy(token_loss, left):
+    assert has_left(token_loss, unigram_loss=7.2) is left
 
 
 def test_a_loss_is_described_by_its_distance_from_the_unigram_entropy():
@@ -35,10 +35,10 @@ def test_a_loss_is_described_by_its_distance_from_the_unigram_entropy():
 
 def test_held_out_losses_stand_at_the_time_of_the_training_before_them():
     records = [
-        {"step": 0, "held_out": {"mlm_loss": 6.5}},
-        {"step": 20, "train": {"mlm_loss": 5.0, "elapsed_seconds": 60.0}},
-        {"step": 25, "held_out": {"mlm_loss": 5.2}},
-        {"step": 25, "plateau": {"left": 1, "mlm_loss": 5.2, "unigram_loss": 6.6}},
+        {"step": 0, "held_out": {"token_loss": 6.5}},
+        {"step": 20, "train": {"token_loss": 5.0, "elapsed_seconds": 60.0}},
+        {"step": 25, "held_out": {"token_loss": 5.2}},
+        {"step": 25, "plateau": {"left": 1, "token_loss": 5.2, "unigram_loss": 6.6}},
     ]
     assert held_out_losses(records) == [HeldOutLoss(0, 0.0, 6.5), HeldOutLoss(25, 1.0, 5.2)]
 
@@ -109,7 +109,7 @@ def test_a_run_that_learns_from_neighbours_leaves_it(tmp_path, capfd):
     events = [(record["step"], record["plateau"]["left"]) for record in records if "plateau" in record]
     losses = held_out_losses(records)
     floor = next(record["plateau"]["unigram_loss"] for record in records if "plateau" in record)
-    first = next(loss.step for loss in losses if has_left(loss.mlm_loss, floor))
+    first = next(loss.step for loss in losses if has_left(loss.token_loss, floor))
     assert events[-1] == (first, 1)
     assert first > 0
     assert "left the plateau: held-out loss" in capfd.readouterr().err

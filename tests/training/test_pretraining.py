@@ -125,7 +125,7 @@ def test_the_loss_of_each_frequency_band_is_logged_with_every_score(finished_run
     breakdown = facts["held_out_breakdown"]
     assert {band["name"]: band["loss"] for band in breakdown["by_frequency"]} == bands[-1]["held_out_by_frequency"]
     total = sum(band["share"] * band["loss"] for band in breakdown["by_sentence_edge"])
-    assert total == pytest.approx(facts["held_out"]["mlm_loss"])
+    assert total == pytest.approx(facts["held_out"]["token_loss"])
     assert [band["pieces"] for band in breakdown["whole_words"]] == ["1"]
 
 
@@ -301,7 +301,7 @@ def test_a_run_may_begin_with_what_the_text_counts_and_the_clock_runs_meanwhile(
         model = {"hidden_size": 64, "initialisation": scheme}
         pretrain(small_config(store, tmp_path / scheme, model=model, training={"steps": 2}))
         records = read_metrics(tmp_path / scheme)
-        first_losses[scheme] = next(record["held_out"]["mlm_loss"] for record in records if "held_out" in record)
+        first_losses[scheme] = next(record["held_out"]["token_loss"] for record in records if "held_out" in record)
         first_step = next(record["train"] for record in records if "train" in record)
         assert first_step["elapsed_seconds"] > first_step["seconds"]
     assert first_losses["cooccurrence"] < 0.7 * first_losses["normal"]

@@ -1,10 +1,13 @@
 """What batches hold: lengths, sizes, pairs and masks, for the whole training or for a part of it."""
 
 from itertools import accumulate
+from typing import Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from bertsmith.core.configuration import Settings
+
+LanguageObjective = Literal["masked", "next"]
 
 
 class Phase(Settings):
@@ -25,6 +28,10 @@ class BatchSettings(Settings):
     short_sequence_probability: float = Field(
         0.1, ge=0, le=1, description="share of the samples cut shorter, uniformly"
     )
+    objective: LanguageObjective = Field(
+        "masked", description="what is told: masked pieces, or of every piece the next one, from left to right"
+    )
+    special_pieces: bool = Field(True, description="samples begin with [CLS], and segments end with [SEP]")
     next_sentence: bool = Field(True, description="train on pairs of segments and on whether B follows A")
     masking_rate: float = Field(0.15, gt=0, lt=1, description="share of the tokens that the model has to guess")
     mask_share: float = Field(0.8, ge=0, le=1, description="share of those tokens that are shown as [MASK]")
@@ -49,6 +56,17 @@ class BatchSettings(Settings):
         if abs(whole - 1.0) > 1e-6:
             raise ValueError(f"the shares of the phases add up to {whole:g} instead of 1")
         return phases
+
+    @model_validator(mode="after")
+    def _has_pairs_only_where_they_can_be_told(self) -> Self:
+        if self.next_sentence and self.objective == "next":
+            raise ValueError(
+                "from left to right, the first piece sees no other one, so it cannot tell whether B follows A: with "
+                "objective = next, set next_sentence = false"
+            )
+        if not self.special_pieces and (self.next_sentence or self.objective == "masked"):
+            raise ValueError("special_pieces = false is for objective = next")
+        return self
 
     @property
     def phase_ends(self) -> list[float]:

@@ -101,11 +101,11 @@ class FlatBatch:
 
 @dataclass(frozen=True, eq=False)
 class PretrainingBatch:
-    """A batch with the labels of both pre-training tasks (BERT 3.1).
+    """A batch with the labels of both pre-training tasks (BERT 3.1), or of a language model from left to right.
 
-    inputs            FlatBatch after masking
-    masked_positions  [M]  int64 indices into T, ascending
-    masked_labels     [M]  int64, the tokens that stood there
+    inputs            FlatBatch after masking; from left to right, of the text as it is
+    masked_positions  [M]  int64 indices into T, ascending; from left to right, of every token that has one after it
+    masked_labels     [M]  int64, the tokens that stood there; from left to right, the tokens after those
     not_next          [B]  int64, 0 = B follows A, 1 = B comes from another document; None without NSP
     """
 

@@ -1,7 +1,8 @@
 """Held-out text as batches: the same samples with the same masks for every run on a store.
 
 Seed 0 and the standard masking whatever the training uses, so that the figures of runs with different seeds, batch
-sizes and masking rates can be compared. Of the training's settings only `max_seq_length` and `next_sentence` count.
+sizes and masking rates can be compared. Of the training's settings only the length, the kind of samples (pairs, special
+pieces) and what is told of them count.
 Where the split has a single document, random text for NSP comes from the training split.
 """
 
@@ -52,7 +53,8 @@ def label_edge_distances(
 
 
 def _samples(store: TokenStore, settings: BatchSettings, *, whole_words: bool = False) -> PretrainingBatches:
-    standard = BatchSettings(max_seq_length=settings.max_seq_length, next_sentence=settings.next_sentence)
+    what = settings.model_dump(include={"max_seq_length", "next_sentence", "objective", "special_pieces"})
+    standard = BatchSettings(**what)
     if whole_words:
         standard = standard.model_copy(update={"whole_word": True, "mask_share": 1.0, "random_share": 0.0})
     random_text = store.held_out if store.held_out.num_documents > 1 else store.train

@@ -26,6 +26,7 @@ from rich.text import Text
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.batches.masking import MaskingRule, mask_tokens
+from bertsmith.batches.next_tokens import next_tokens
 from bertsmith.batches.other_documents import OtherDocuments
 from bertsmith.batches.segment_pairs import Passage, SegmentPair, plan_segments
 from bertsmith.core.errors import ConfigurationError, InputError
@@ -121,6 +122,11 @@ class PretrainingBatches:
             passages, not_next = self._passages(place, rng)
             generators.append(rng)
             labels.append(not_next)
+            if not self._settings.special_pieces:
+                (passage,) = passages
+                lengths.append((passage.end - passage.start, 0))
+                pieces.append(passage.token_ids)
+                continue
             length_a, *length_b = (passage.end - passage.start + 1 for passage in passages)  # each with its [SEP]
             lengths.append((1 + length_a, sum(length_b)))
             pieces.append(cls)
@@ -130,12 +136,15 @@ class PretrainingBatches:
         sequence_lengths = segment_lengths.sum(axis=1)
         cu_seqlens = np.concatenate([[0], np.cumsum(sequence_lengths)])
         token_ids = np.concatenate(pieces, dtype=np.int64)
-        is_special = np.zeros(len(token_ids), dtype=np.bool_)
-        is_special[cu_seqlens[:-1]] = True
-        is_special[cu_seqlens[:-1] + segment_lengths[:, 0] - 1] = True
-        is_special[cu_seqlens[1:] - 1] = True
-        rule = self._masking_rule(places[0].phase)
-        masked_positions, masked_labels = mask_tokens(token_ids, cu_seqlens, is_special, generators, rule)
+        if self._settings.objective == "next":
+            masked_positions, masked_labels = next_tokens(token_ids, cu_seqlens)
+        else:
+            is_special = np.zeros(len(token_ids), dtype=np.bool_)
+            is_special[cu_seqlens[:-1]] = True
+            is_special[cu_seqlens[:-1] + segment_lengths[:, 0] - 1] = True
+            is_special[cu_seqlens[1:] - 1] = True
+            rule = self._masking_rule(places[0].phase)
+            masked_positions, masked_labels = mask_tokens(token_ids, cu_seqlens, is_special, generators, rule)
         inputs = FlatBatch(
             token_ids=torch.from_numpy(token_ids),
             segment_ids=torch.from_numpy(np.repeat(np.tile([0, 1], len(places)), segment_lengths.ravel())),
@@ -205,6 +214,7 @@ class PretrainingBatches:
             max_seq_length=max_seq_length,
             short_sequence_probability=self._settings.short_sequence_probability,
             next_sentence=self._settings.next_sentence,
+            special_pieces=self._settings.special_pieces,
             rng=generator(self._seed, "segments", max_seq_length, epoch, window),
         )
         return _Window(blocks, samples)

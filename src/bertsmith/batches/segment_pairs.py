@@ -26,7 +26,8 @@ the opening of the next document, from which the label could then be guessed.
 **Random text differs in its meaning and, as far as that can be had, in nothing else.** It stands in for the text that
 it displaces, and begins and ends as that would have: `other_documents` tells how.
 
-Without NSP a sample is `[CLS] A [SEP]`: whole sentences while they fit, cut only where one exceeds the room.
+Without NSP a sample is `[CLS] A [SEP]`: whole sentences while they fit, cut only where one exceeds the room. A GPT's is
+A alone.
 
 Where the released code (`create_pretraining_data.py`) does otherwise:
 - Its sample runs over the room by up to a sentence and is then clipped at both ends; what is clipped off is lost.
@@ -103,6 +104,7 @@ def plan_segments(
     max_seq_length: int,
     short_sequence_probability: float,
     next_sentence: bool,
+    special_pieces: bool = True,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Cut all documents of some blocks into samples and shuffle them.
@@ -110,7 +112,8 @@ def plan_segments(
     returns  [N, 8]  a row per sample, in training order, its columns are the fields of SegmentPair
     """
     cut = _cut_pairs if next_sentence else _cut_single
-    draws = _draw(max_seq_length - (3 if next_sentence else 2), short_sequence_probability, rng)
+    num_special = (3 if next_sentence else 2) if special_pieces else 0
+    draws = _draw(max_seq_length - num_special, short_sequence_probability, rng)
     samples = np.array(list(cut(blocks, draws)), dtype=np.int64)
     return rng.permutation(samples)
 

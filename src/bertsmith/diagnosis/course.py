@@ -24,8 +24,8 @@ def course_finding(records: Records, gradient_clip: float) -> Finding:
     """Whether the training loss came down smoothly."""
     about = "course of the loss"
     train = [record["train"] for record in records if "train" in record]
-    scored = [record["held_out"]["mlm_loss"] for record in records if "held_out" in record]
-    losses = [record["mlm_loss"] for record in train]
+    scored = [record["held_out"]["token_loss"] for record in records if "held_out" in record]
+    losses = [record["token_loss"] for record in train]
     broken = sum(not math.isfinite(loss) for loss in [*losses, *scored])
     if broken:
         return Finding(

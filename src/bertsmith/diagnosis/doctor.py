@@ -90,8 +90,8 @@ def _examined(patient: Patient) -> str:
 
 def _loss_curves(record: RunRecord, unigram: float | None, entropy: TextEntropy | None) -> LossCurves | None:
     """The losses on file, by step."""
-    training = [(entry["step"], entry["train"]["mlm_loss"]) for entry in record.records if "train" in entry]
-    held_out = [(entry["step"], entry["held_out"]["mlm_loss"]) for entry in record.records if "held_out" in entry]
+    training = [(entry["step"], entry["train"]["token_loss"]) for entry in record.records if "train" in entry]
+    held_out = [(entry["step"], entry["held_out"]["token_loss"]) for entry in record.records if "held_out" in entry]
     if not training and not held_out:
         return None
     levels = {}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.diagnosis.finding import Finding, Level
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 BOUND = 0.5  # nats
 SEQUENCES = 4
@@ -33,7 +33,7 @@ class OneBatch:
 def learn_one_batch(model: BertForPreTraining, batch: PretrainingBatch) -> OneBatch:
     """Train a copy of `model` on one batch until its loss is below the bound, or for the most steps allowed."""
     learner = copy.deepcopy(model).eval()
-    objective = MaskedLanguageModel(learner)
+    objective = PretrainingObjective(learner)
     weight = next(learner.parameters())
     optimiser = Optimiser(learner, _SETTINGS, weight.dtype)
     batch = batch.to(weight.device)
@@ -41,7 +41,7 @@ def learn_one_batch(model: BertForPreTraining, batch: PretrainingBatch) -> OneBa
     for _ in range(MOST_STEPS):
         optimiser.zero_gradients()
         loss, metrics = objective(batch, batch)
-        losses.append(metrics["mlm_loss"].item())
+        losses.append(metrics["token_loss"].item())
         if losses[-1] < BOUND or not math.isfinite(losses[-1]):
             break
         loss.backward()  # type: ignore[no-untyped-call]

@@ -23,7 +23,7 @@ def plateau_finding(
     progress  share of the training that is done
     """
     last = losses[-1]
-    left = next((loss for loss in losses if has_left(loss.mlm_loss, unigram)), None)
+    left = next((loss for loss in losses if has_left(loss.token_loss, unigram)), None)
     where = describe(last, unigram)
     end = (1.0 - LEFT_SHARE) * unigram
     measured = f"{where[0].upper()}{where[1:]}; the plateau ends at {end:.2f}."
@@ -32,10 +32,10 @@ def plateau_finding(
             f" Counting pairs of words gives {entropy.before:.2f} from the word before a gap, {entropy.between:.2f} "
             "from the words on both sides."
         )
-    values = {"mlm_loss": last.mlm_loss, "unigram": unigram, "below_unigram": unigram - last.mlm_loss}
+    values = {"token_loss": last.token_loss, "unigram": unigram, "below_unigram": unigram - last.token_loss}
     if left is not None:
         values |= {"left_at_step": left.step, "left_at_minute": left.minutes}
-        if has_left(last.mlm_loss, unigram):
+        if has_left(last.token_loss, unigram):
             meaning = f"The network uses the words around a gap: it had left the plateau by step {left.step:,}"
             return Finding(_ABOUT, Level.GOOD, measured, f"{meaning} ({left.minutes:.1f} minutes).", values=values)
         return Finding(
@@ -47,9 +47,9 @@ def plateau_finding(
             remedy="Start again with half the --learning-rate and with --bias-correction.",
             values=values,
         )
-    if last.mlm_loss > unigram + ABOVE and progress > config.training.warmup_share:
+    if last.token_loss > unigram + ABOVE and progress > config.training.warmup_share:
         meaning = "The network is worse than one that never looks at the text."
-        if len(losses) > 1 and last.mlm_loss < losses[-2].mlm_loss - _STILL_FALLING:
+        if len(losses) > 1 and last.token_loss < losses[-2].token_loss - _STILL_FALLING:
             return Finding(
                 _ABOUT,
                 Level.WARNING if progress >= LATE_SHARE else Level.NOTE,

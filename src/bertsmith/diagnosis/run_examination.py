@@ -8,6 +8,7 @@ import torch
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.diagnosis.attention_heads import Attention, attention_finding, measure_attention
 from bertsmith.diagnosis.course import course_finding, next_sentence_finding
 from bertsmith.diagnosis.finding import Finding, Level
@@ -17,6 +18,7 @@ from bertsmith.diagnosis.plateau import plateau_finding
 from bertsmith.diagnosis.text_entropy import TextEntropy
 from bertsmith.diagnosis.text_size import run_finding
 from bertsmith.diagnosis.updates import FEWEST_STEPS, measure_updates, update_finding
+from bertsmith.model.bert import BertForPreTraining
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.plateau import advice, held_out_losses
 from bertsmith.training.starting_point import load_starting_point
@@ -49,11 +51,17 @@ def examine_run(
     unigram    held-out loss of guessing by frequency; None without held-out text
     entropy    of the same labels, where the text was read
     sequences  held-out sequences on which attention is measured
+    raises     ConfigurationError for a run from left to right: what is looked for here is a masked model's
     """
     findings = list(_examine_record(record, unigram, entropy))
     alarming = any(finding.about == "plateau" and finding.level is Level.WARNING for finding in findings)
     run = replace(record.run, precision=str(precision).removeprefix("torch."))
     model, optimiser, state = load_starting_point(run, store, record.checkpoint, device)
+    if not isinstance(model, BertForPreTraining) or model.config.is_decoder:
+        raise ConfigurationError(
+            f"{run.folder} reads from left to right (data.objective = next), and the doctor examines masked language "
+            f"models only."
+        )
     batches = list(_next_batches(record, store, state.position.cursor))
     sample = held_out_batches(store, run.config.data, max_sequences=sequences, batch_size=_SEQUENCES_AT_A_TIME) or [
         batches[0].slice(0, min(_SEQUENCES_AT_A_TIME, batches[0].num_sequences))

@@ -19,8 +19,8 @@ from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.core.randomness import derive_seed
 from bertsmith.diagnosis.finding import Finding, Level, Rows
 from bertsmith.model.bert import BertForPreTraining
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 SMALLEST, LARGEST = 1e-4, 1e-2
 FAR_TOO_LARGE = 3e-2
@@ -52,7 +52,7 @@ def measure_updates(
     model: BertForPreTraining, optimiser: Optimiser, batches: Sequence[PretrainingBatch], seed: int
 ) -> UpdateSizes:
     """Take a step at the peak rate for each batch and measure it. `model` and `optimiser` are changed."""
-    objective = MaskedLanguageModel(model)
+    objective = PretrainingObjective(model)
     device = next(model.parameters()).device
     changed: dict[str, float] = defaultdict(float)  # kind -> sum of squares over all steps
     sizes: dict[str, float] = defaultdict(float)

@@ -37,14 +37,13 @@ class Bert(nn.Module):
 
         rows  [N]  int64 indices into T
         """
-        attend = ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)
-        for states in self._states(inputs, attend, rows):
+        for states in self._states(inputs, self._attention(inputs, attention), rows):
             last = states
         return last
 
     def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
         """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
-        return list(self._states(inputs, ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)))
+        return list(self._states(inputs, self._attention(inputs, attention)))
 
     def states_of(
         self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
@@ -55,14 +54,14 @@ class Bert(nn.Module):
         """
         if not layers or min(layers) < 0 or max(layers) > self.config.num_hidden_layers:
             raise ValueError(f"the layers are 0 to {self.config.num_hidden_layers}, not {list(layers)}")
-        attend = ATTENTION_BACKENDS[attention](inputs, self.config.num_attention_heads)
-        found = list(islice(self._states(inputs, attend), max(layers) + 1))
+        found = list(islice(self._states(inputs, self._attention(inputs, attention)), max(layers) + 1))
         return [found[layer] for layer in layers]
 
     def attention_probabilities(self, inputs: FlatBatch) -> list[list[Tensor]]:
         """For each layer, for each sequence b of length S_b: who looks at whom, [A, S_b, S_b]; rows sum to 1."""
         layers: list[list[Tensor]] = []
-        attend = reference_attention(inputs, self.config.num_attention_heads, record=layers.append)
+        config = self.config
+        attend = reference_attention(inputs, config.num_attention_heads, causal=config.is_decoder, record=layers.append)
         for _ in self._states(inputs, attend):
             pass
         return layers
@@ -74,6 +73,9 @@ class Bert(nn.Module):
         pooled: Tensor = self.pooler(first_states)
         return pooled
 
+    def _attention(self, inputs: FlatBatch, name: AttentionName) -> Attend:
+        return ATTENTION_BACKENDS[name](inputs, self.config.num_attention_heads, causal=self.config.is_decoder)
+
     def _states(self, inputs: FlatBatch, attend: Attend, rows: Tensor | None = None) -> Iterator[Tensor]:
         states = self.embeddings(inputs)
         yield states
@@ -83,7 +85,7 @@ class Bert(nn.Module):
 class PreTrainingOutput(NamedTuple):
     """Logits of both pre-training tasks."""
 
-    mlm_logits: Tensor  # [M, V]
+    token_logits: Tensor  # [M, V] of the pieces that stand at the masked places, or after them
     nsp_logits: Tensor | None  # [B, 2], index 0: B follows A; None for a model without this head
 
 
@@ -109,8 +111,8 @@ class BertForPreTraining(nn.Module):
         """
         rows = torch.cat([inputs.first_tokens, masked_positions])
         first_states, masked_states = self.bert(inputs, rows, attention=attention).tensor_split([inputs.num_sequences])
-        mlm_logits = self.masked_lm(masked_states, self.bert.embeddings.tokens.weight)
-        return PreTrainingOutput(mlm_logits, self.next_sentence(self.bert.pool(first_states)))
+        token_logits = self.masked_lm(masked_states, self.bert.embeddings.tokens.weight)
+        return PreTrainingOutput(token_logits, self.next_sentence(self.bert.pool(first_states)))
 
 
 class BertForMaskedLM(nn.Module):

@@ -32,7 +32,6 @@ SIZES: dict[str, tuple[int, int, int]] = {
 _FIXED_KEYS: dict[str, tuple[Any, ...]] = {
     "model_type": ("bert",),
     "position_embedding_type": ("absolute",),
-    "is_decoder": (False,),
     "add_cross_attention": (False,),
     "is_encoder_decoder": (False,),
     "pruned_heads": ({},),
@@ -66,6 +65,7 @@ class BertConfig(Settings):
     type_vocab_size: int = Field(2, ge=1, description="segments that have an embedding")
     initializer_range: float = Field(0.02, gt=0, description="standard deviation of initial weights, before truncation")
     layer_norm_eps: float = Field(1e-12, gt=0, description="added to the variance in LayerNorm")
+    is_decoder: bool = Field(False, description="attention from left to right: no token sees a later one")
     pad_token_id: int = Field(0, ge=0, description="id of [PAD]; kept for other libraries, since we never pad")
 
     @model_validator(mode="after")

@@ -64,6 +64,7 @@ ModelType = TypeVar(
     GptDoubleHeads,
 )
 ConfigType = TypeVar("ConfigType", BertConfig, GptConfig)
+_ALSO_LEFT_TO_RIGHT = (Bert, BertForPreTraining)
 _CLASSIFIERS = (BertForSequenceClassification, BertForTokenClassification)
 
 
@@ -117,6 +118,11 @@ def load_model(
     folder = resolve_model_folder(folder)
     stored_config = load_config(model_class.config_class, folder)
     config = build_settings(model_class.config_class, stored_config.model_dump(), overrides)
+    if isinstance(config, BertConfig) and config.is_decoder and model_class not in _ALSO_LEFT_TO_RIGHT:
+        raise ArtefactError(
+            f"{folder} reads from left to right (is_decoder), and a {model_class.architecture} has to see both sides. "
+            f"Give an encoder that was pre-trained with masks."
+        )
     build: Callable[..., ModelType] = model_class
     is_new = _read_entries(folder).get("architectures") not in (None, [model_class.architecture])
     with torch.device("meta"):  # no initial values: all come from the folder or the seed

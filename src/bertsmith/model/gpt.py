@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
+from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.dropout import dropout
 from bertsmith.model.embeddings import require_positions, sum_of_embeddings
 from bertsmith.model.encoder import Encoder
@@ -84,12 +85,12 @@ class GptLanguageModel(nn.Module):
         self.config = config
         self.gpt = Gpt(config)
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
-        """Logits of the piece after each token, [T, V], or after those that are asked for, [N, V].
+    def forward(self, inputs: FlatBatch, rows: Tensor, *, attention: AttentionName = "dense") -> PreTrainingOutput:
+        """Logits of the piece after each token that is asked for, [N, V].
 
         rows  [N]  int64 indices into T
         """
-        return _vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt)
+        return PreTrainingOutput(_vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt), None)
 
 
 class DoubleHeadsOutput(NamedTuple):
@@ -144,5 +145,5 @@ def continue_greedily(model: GptLanguageModel, token_ids: list[int], count: int)
     for _ in range(count):
         inputs = FlatBatch.from_sequences([ids], [[0] * len(ids)])
         last = torch.tensor([len(ids) - 1])
-        ids.append(int(model(inputs, last)[0].argmax()))
+        ids.append(int(model(inputs, last).token_logits[0].argmax()))
     return ids[len(token_ids) :]

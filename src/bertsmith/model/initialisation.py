@@ -18,7 +18,7 @@ InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
 
 
 def initialise(
-    model: BertModel,
+    model: BertModel | GptModel,
     scheme: InitialisationScheme,
     seed: int,
     counts: TextCounts | None = None,
@@ -37,6 +37,8 @@ def initialise(
     has_head = isinstance(model, BertForPreTraining | BertForMaskedLM)
     if counts is None and (has_head or scheme == "cooccurrence"):
         raise ConfigurationError(f"The {scheme} initialisation of a masked-LM head needs the counts of the text.")
+    if isinstance(model, GptModel):
+        raise ConfigurationError(f"The {scheme} initialisation is one of BERT; a GPT's is normal.")
     if scheme == "cooccurrence":
         if not isinstance(model, BertForPreTraining | BertForMaskedLM):
             raise ConfigurationError("The co-occurrence initialisation is one of models with a masked-LM head.")

@@ -32,6 +32,7 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import DEFAULT_RECIPE, PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import read_metrics, with_minutes
+from bertsmith.training.network import new_network
 from bertsmith.training.pretraining import pretrain, resume_pretraining
 from bertsmith.training.run import RUN_FILE, fingerprints, read_run
 from bertsmith.training.starting_point import counts_for
@@ -201,11 +202,12 @@ def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
     if not folder.exists():
         store = TokenStore.open(config.store)
         tokenizer = store.tokenizer
-        model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
+        model = new_network(config, tokenizer)
         if name is None:
             scheme = config.model.initialisation
             initialise(model, scheme, config.seed, counts_for(scheme, store))
         else:
+            assert isinstance(model, BertForPreTraining)
             needs_pairs = name.startswith("cooccurrence")
             starting_weights(model, name, config.seed, count_text(store, DISTANCES if needs_pairs else 0))
         with stage_artefact(folder, kind="model", command="compare", configuration={"start": name}) as staging:
@@ -230,6 +232,6 @@ def _curve(run: Path) -> tuple[Scores, ...]:
     for minutes, record in with_minutes(read_metrics(run)):
         if "held_out" in record:
             held_out = record["held_out"]
-            loss, accuracy, pairs = held_out["mlm_loss"], held_out["mlm_accuracy"], held_out.get("nsp_accuracy")
+            loss, accuracy, pairs = held_out["token_loss"], held_out["token_accuracy"], held_out.get("nsp_accuracy")
             curve.append(Scores(record["step"], minutes, loss, accuracy, pairs))
     return tuple(curve)

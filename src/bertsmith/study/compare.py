@@ -105,8 +105,8 @@ def _on_text(cells: Sequence[Cell]) -> list[str]:
     return [
         f"{statistics.fmean(scores.minutes for scores in final):.1f}",
         f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M",
-        _spread([scores.mlm_loss for scores in final], "{:.3f}"),
-        _spread([scores.mlm_accuracy for scores in final], "{:.1%}"),
+        _spread([scores.token_loss for scores in final], "{:.3f}"),
+        _spread([scores.token_accuracy for scores in final], "{:.1%}"),
         _spread(pairs, "{:.1%}") if pairs else "",
     ]
 
@@ -131,7 +131,7 @@ def _draw(result: StudyResult, target: Path) -> None:
         for cell in cells:
             if not cell.curve:
                 continue
-            points = [(scores.minutes, scores.mlm_loss) for scores in cell.curve]
+            points = [(scores.minutes, scores.token_loss) for scores in cell.curve]
             label = name if cell is cells[0] else None
             axes.plot(*zip(*points, strict=True), label=label, color=f"C{number}", linewidth=1.4)
     axes.set(xlabel="minutes", ylabel="held-out masked-LM loss (nats)", title=result.question)

@@ -192,8 +192,8 @@ def describe_pretraining(run: Path, network: BertConfig, result: PretrainResult)
         training=training,
         held_out=scored,
         unigram_loss=read_manifest(result.model, "model").facts["unigram_loss"],
-        mlm_loss=result.held_out.mlm_loss,
-        mlm_accuracy=result.held_out.mlm_accuracy,
+        token_loss=result.held_out.token_loss,
+        token_accuracy=result.held_out.token_accuracy,
         nsp_accuracy=result.held_out.nsp_accuracy,
     )
 
@@ -202,11 +202,11 @@ def curves_over_minutes(run: Path) -> tuple[list[tuple[float, float]], list[tupl
     """Training and held-out masked-LM loss of a run, each over minutes of training."""
     records = read_metrics(run)
     training = [
-        (record["train"]["elapsed_seconds"] / 60, record["train"]["mlm_loss"])
+        (record["train"]["elapsed_seconds"] / 60, record["train"]["token_loss"])
         for record in records
         if "train" in record
     ]
-    return training, [(loss.minutes, loss.mlm_loss) for loss in held_out_losses(records)]
+    return training, [(loss.minutes, loss.token_loss) for loss in held_out_losses(records)]
 
 
 def _rehearse(config: QuickstartConfig) -> Path:

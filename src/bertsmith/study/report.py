@@ -30,14 +30,14 @@ class Pretraining:
     training: Sequence[tuple[float, float]]
     held_out: Sequence[tuple[float, float]]
     unigram_loss: float
-    mlm_loss: float
-    mlm_accuracy: float
+    token_loss: float
+    token_accuracy: float
     nsp_accuracy: float | None
 
     @property
     def uses_context(self) -> bool:
         """Whether the loss got clearly below what guessing by word frequency costs."""
-        return self.mlm_loss < self.unigram_loss - 0.1
+        return self.token_loss < self.unigram_loss - 0.1
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _answer(findings: Findings) -> list[page.Markup]:
     outcome = comparison.outcome
     numbers = [
         (f"{100 * comparison.gain:+.1f}", "points of accuracy on the task, by pre-training"),
-        (f"{pretraining.mlm_accuracy:.0%}", "of hidden words guessed exactly, in text never seen"),
+        (f"{pretraining.token_accuracy:.0%}", "of hidden words guessed exactly, in text never seen"),
     ]
     if pretraining.nsp_accuracy is not None:
         numbers.append((f"{pretraining.nsp_accuracy:.0%}", "right on “does B follow A?” (guessing: 50 %)"))
@@ -145,7 +145,7 @@ def _pretraining(pretraining: Pretraining) -> list[page.Markup]:
         y_label="loss on hidden words (nats)",
         floors={f"guessing by word frequency: {pretraining.unigram_loss:.2f}": pretraining.unigram_loss},
     )
-    ends_at = f"The held-out loss ended at {pretraining.mlm_loss:.2f} nats"
+    ends_at = f"The held-out loss ended at {pretraining.token_loss:.2f} nats"
     if pretraining.uses_context:
         sense = f"{ends_at}, below the dashed line: it uses the words around the gap."
     else:

@@ -14,10 +14,10 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import guess_held_out
 from bertsmith.training.loop import Position
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
 from bertsmith.training.precision import choose_precision
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.run_evaluation import EVALUATION_BATCH
 
 
@@ -27,8 +27,8 @@ class Scores:
 
     step: int
     minutes: float
-    mlm_loss: float
-    mlm_accuracy: float
+    token_loss: float
+    token_accuracy: float
     nsp_accuracy: float | None
 
 
@@ -59,13 +59,15 @@ def train_other_graph(config: PretrainConfig, graph: GraphName) -> Outcome:
         assert guesses is not None  # nobody asks to stop
         scores = guesses.scores
         minutes = position.elapsed_seconds / 60
-        curve.append(Scores(position.steps_done, minutes, scores.mlm_loss, scores.mlm_accuracy, scores.nsp_accuracy))
+        curve.append(
+            Scores(position.steps_done, minutes, scores.token_loss, scores.token_accuracy, scores.nsp_accuracy)
+        )
         console.print(f"step {position.steps_done:,}  held-out {scores}", soft_wrap=True)
 
     def train(model: BertForPreTraining, until: float) -> None:
         nonlocal position, tokens, progress
         optimiser = Optimiser(model.to(device), config.training, precision)
-        objective = MaskedLanguageModel(model)
+        objective = PretrainingObjective(model)
         steps = steps_of_all_phases(
             config, objective, batches, optimiser, position, device, stop=lambda: progress >= until
         )

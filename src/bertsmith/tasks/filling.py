@@ -86,7 +86,7 @@ def top_candidates(
     device = next(model.parameters()).device
     inputs = FlatBatch.from_sequences(sequences, [[0] * len(ids) for ids in sequences])
     masked_positions = (inputs.token_ids == tokenizer.mask_id).nonzero()[:, 0]  # [M]
-    logits = model(inputs.to(device), masked_positions.to(device)).mlm_logits.float()  # [M, V]
+    logits = model(inputs.to(device), masked_positions.to(device)).token_logits.float()  # [M, V]
     # a model may have more rows than the vocabulary has pieces (padded to a round number): those stand for nothing
     probabilities = logits[:, : tokenizer.vocabulary_size].softmax(dim=1).cpu()
     best, pieces = probabilities.topk(min(top, tokenizer.vocabulary_size), dim=1)

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.artefact import remove_abandoned, stage_artefact, verify_artefact
 from bertsmith.core.errors import ArtefactError, DamagedArtefact
-from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.loop import Position
+from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.optimiser import Optimiser
 
 CHECKPOINT = "checkpoint"
@@ -51,7 +51,7 @@ class TrainingState:
 
 def save_checkpoint(
     checkpoints: Path,
-    model: BertForPreTraining,
+    model: PretrainedNetwork,
     optimiser: Optimiser,
     state: TrainingState,
     *,

@@ -12,6 +12,7 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
+from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import InitialisationScheme
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.minimal_pairs import MinimalPairsName
@@ -21,6 +22,7 @@ from bertsmith.training.schedule import Duration
 DEFAULT_RECIPE = "paper-base"
 PLANNED = "planned"  # stands for a recipe where there is none: `pretrain` decides what is left open (`planning`)
 
+NetworkName = Literal["bert", "gpt"]
 SizeName = Literal["tiny", "mini", "small", "medium", "base", "large"]
 
 
@@ -40,6 +42,9 @@ def load_recipe(name: str) -> dict[str, Any]:
 class ModelSettings(Settings):
     """The network. Its vocabulary comes from the token store."""
 
+    network: NetworkName = Field(
+        "bert", description="bert; or gpt, which has no segments and tells the next piece (data.objective = next)"
+    )
     size: SizeName = Field("base", description="layers, width and heads by name (tiny 2/128/2 ... large 24/1024/16)")
     num_hidden_layers: int | None = Field(None, ge=1, description="layers, instead of the size's")
     hidden_size: int | None = Field(None, ge=1, description="width of the hidden states, instead of the size's")
@@ -67,6 +72,20 @@ class ModelSettings(Settings):
             hidden_dropout_prob=self.hidden_dropout,
             attention_probs_dropout_prob=self.attention_dropout,
             pad_token_id=pad_id,
+        )
+
+    def gpt_config(self, vocabulary_size: int) -> GptConfig:
+        """The complete configuration of a GPT of the same size."""
+        layers, hidden_size, heads = SIZES[self.size]
+        return GptConfig(
+            vocab_size=vocabulary_size,
+            n_layer=self.num_hidden_layers or layers,
+            n_embd=self.hidden_size or hidden_size,
+            n_head=self.num_attention_heads or heads,
+            n_positions=self.max_positions,
+            resid_pdrop=self.hidden_dropout,
+            embd_pdrop=self.hidden_dropout,
+            attn_pdrop=self.attention_dropout,
         )
 
 
@@ -130,6 +149,21 @@ class PretrainConfig(Settings):
             raise ValueError(
                 f"sequences of {self.data.longest} tokens do not fit max_positions = {self.model.max_positions}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_one_kind_of_language_model(self) -> Self:
+        if self.data.objective == "masked":
+            if self.model.network == "gpt":
+                raise ValueError("a GPT tells the next piece: set data.objective = next")
+            return self
+        if self.model.initialisation != "normal":
+            raise ValueError(
+                f"initialisation = {self.model.initialisation} is for masked language models; with data.objective = "
+                f"next, set it to normal"
+            )
+        if self.runtime.minimal_pairs is not None:
+            raise ValueError("minimal pairs are scored by masks, so not with data.objective = next")
         return self
 
     @classmethod

@@ -12,23 +12,24 @@ import numpy.typing as npt
 import torch
 
 from bertsmith.batches.flat_batch import PretrainingBatch
-from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.losses import correctness, cross_entropies
+from bertsmith.training.network import PretrainedNetwork
 
 
 @dataclass(frozen=True)
 class HeldOutScores:
     """Means over held-out labels and pairs. Losses in nats. The NSP scores are None without NSP."""
 
-    mlm_loss: float
-    mlm_accuracy: float
+    token_loss: float
+    token_accuracy: float
     perplexity: float
     nsp_loss: float | None
     nsp_accuracy: float | None
 
     def __str__(self) -> str:
         nsp = f", NSP accuracy {self.nsp_accuracy:.1%}" if self.nsp_accuracy is not None else ""
-        return f"masked-LM loss {self.mlm_loss:.3f}, accuracy {self.mlm_accuracy:.1%}{nsp}"
+        return f"loss {self.token_loss:.3f}, accuracy {self.token_accuracy:.1%}{nsp}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +56,11 @@ class HeldOutGuesses:
     @property
     def scores(self) -> HeldOutScores:
         """The means."""
-        mlm_loss = float(self.tokens.losses.mean())
+        token_loss = float(self.tokens.losses.mean())
         return HeldOutScores(
-            mlm_loss=mlm_loss,
-            mlm_accuracy=float(self.tokens.correct.mean()),
-            perplexity=math.exp(mlm_loss),
+            token_loss=token_loss,
+            token_accuracy=float(self.tokens.correct.mean()),
+            perplexity=math.exp(token_loss),
             nsp_loss=None if self.pairs is None else float(self.pairs.losses.mean()),
             nsp_accuracy=None if self.pairs is None else float(self.pairs.correct.mean()),
         )
@@ -67,7 +68,7 @@ class HeldOutGuesses:
 
 @torch.inference_mode()
 def guess_held_out(
-    model: BertForPreTraining | BertForMaskedLM,
+    model: PretrainedNetwork | BertForMaskedLM,
     batches: Sequence[PretrainingBatch],
     stop: Callable[[], bool] = lambda: False,
 ) -> HeldOutGuesses | None:
@@ -81,7 +82,7 @@ def guess_held_out(
             return None
         on_device = batch.to(device)
         output = model(on_device.inputs, on_device.masked_positions)
-        tokens.append(_guesses(output.mlm_logits, on_device.masked_labels))
+        tokens.append(_guesses(output.token_logits, on_device.masked_labels))
         if output.nsp_logits is not None and on_device.not_next is not None:
             pairs.append(_guesses(output.nsp_logits, on_device.not_next))
     return HeldOutGuesses(_joined(tokens), _joined(pairs) if pairs else None)

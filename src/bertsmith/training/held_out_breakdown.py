@@ -24,9 +24,11 @@ from rich.table import Table
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches, label_edge_distances
-from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
+from bertsmith.model.bert import BertForMaskedLM
+from bertsmith.model.gpt import GptLanguageModel
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import Guesses, HeldOutGuesses, guess_held_out, unigram_losses
+from bertsmith.training.network import PretrainedNetwork
 
 _LAST_RANKS = (100, 1_000, 10_000)  # of a band each; the pieces after them are the last band
 _LAST_DISTANCES = {"0": 0, "1": 1, "2": 2, "3-4": 4, "5-8": 8}
@@ -76,7 +78,7 @@ class HeldOutBreakdown:
 
 
 def break_down(
-    model: BertForPreTraining | BertForMaskedLM,
+    model: PretrainedNetwork | BertForMaskedLM,
     store: TokenStore,
     settings: BatchSettings,
     batches: Sequence[PretrainingBatch],
@@ -84,9 +86,15 @@ def break_down(
 ) -> HeldOutBreakdown:
     """The scores by kind of label; costs one more pass over the samples, for the whole words.
 
+    Of a language model from left to right only those by frequency: nothing is hidden there.
+
     batches  `held_out_batches` of this store with these settings
     guesses  what the network made of them
     """
+    frequency = by_frequency(guesses.tokens, store.token_counts)
+    if settings.objective == "next":
+        return HeldOutBreakdown(frequency, (), ())
+    assert not isinstance(model, GptLanguageModel)
     whole_words = held_out_batches(
         store,
         settings,
@@ -98,7 +106,7 @@ def break_down(
     assert words is not None  # nobody asked to stop
     distances = label_edge_distances(store, settings, batches)
     return HeldOutBreakdown(
-        by_frequency=by_frequency(guesses.tokens, store.token_counts),
+        by_frequency=frequency,
         by_sentence_edge=by_sentence_edge(guesses.tokens, distances, store.token_counts),
         whole_words=by_pieces(words.tokens, whole_words, store.tokenizer.starts_word),
     )

@@ -9,7 +9,7 @@ from bertsmith.training.metrics_log import read_metrics
 
 
 def plot_loss(run_folder: Path, target: Path, unigram_floor: float | None) -> None:
-    """Draw training and held-out masked-LM loss against steps.
+    """Draw the language model's loss on training and held-out text against steps.
 
     unigram_floor  nats: loss of guessing by frequency alone; None without held-out text
     """
@@ -18,12 +18,12 @@ def plot_loss(run_folder: Path, target: Path, unigram_floor: float | None) -> No
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for group, style in (("train", {"alpha": 0.35, "linewidth": 1.0}), ("held_out", {"marker": "o", "markersize": 3})):
-        points = [(record["step"], record[group]["mlm_loss"]) for record in records if group in record]
+        points = [(record["step"], record[group]["token_loss"]) for record in records if group in record]
         if points:
             axes.plot(*zip(*points, strict=True), label=group.replace("_", "-"), **style)
     if unigram_floor is not None:
         axes.axhline(unigram_floor, linestyle="--", color="gray", label=f"unigram entropy {unigram_floor:.2f}")
-    axes.set(xlabel="step", ylabel="masked-LM loss (nats)", title=run_folder.name)
+    axes.set(xlabel="step", ylabel="loss (nats)", title=run_folder.name)
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(target, dpi=120)

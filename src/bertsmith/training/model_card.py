@@ -2,19 +2,19 @@
 
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import TrainingState
+from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutScores
 from bertsmith.training.run import Run
 
 _CARD = """\
 ---
 library_name: transformers
-pipeline_tag: fill-mask
-tags: [bert, masked-language-model, next-sentence-prediction, bertsmith]
+pipeline_tag: {pipeline}
+tags: [{tags}, bertsmith]
 ---
 # {name}
 
-A BERT encoder, pre-trained from scratch by bertsmith with the masked language model{nsp_task}
-(Devlin et al. 2019). {parameters:,} parameters: {layers} layers, {hidden} wide, {heads} heads, {vocabulary:,} pieces.
+{what} {parameters:,} parameters: {layers} layers, {hidden} wide, {heads} heads, {vocabulary:,} pieces.
 
 | | |
 |---|---|
@@ -26,8 +26,7 @@ A BERT encoder, pre-trained from scratch by bertsmith with the masked language m
 Every setting is in `manifest.json`, with the fingerprints of the token store and the vocabulary.
 
 ```python
-from transformers import pipeline
-pipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")
+{use}
 ```
 
 Limits: it knows what its text says, with the biases of that text, and nothing after it.
@@ -39,7 +38,7 @@ def model_card(run: Run, store: TokenStore, state: TrainingState, scores: HeldOu
     config = run.config.model.bert_config(store.tokenizer.vocabulary_size, store.tokenizer.pad_id)
     return _CARD.format(
         name=run.folder.name,
-        nsp_task=" and next sentence prediction" if run.config.data.next_sentence else "",
+        **_kind(run.config),
         parameters=parameters,
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
@@ -61,10 +60,33 @@ def model_card(run: Run, store: TokenStore, state: TrainingState, scores: HeldOu
     )
 
 
+def _kind(config: PretrainConfig) -> dict[str, str]:
+    """What differs from one kind of network to another."""
+    if config.data.objective == "masked":
+        task = " and next sentence prediction" if config.data.next_sentence else ""
+        return {
+            "pipeline": "fill-mask",
+            "tags": "bert, masked-language-model, next-sentence-prediction",
+            "what": f"A BERT encoder, pre-trained from scratch by bertsmith with the masked language model{task}\n"
+            f"(Devlin et al. 2019).",
+            "use": 'from transformers import pipeline\npipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")',
+        }
+    if config.model.network == "gpt":
+        name, paper, model_class = "A GPT", "Radford et al. 2018", "OpenAIGPTLMHeadModel"
+    else:
+        name, paper, model_class = "A BERT that reads from left to right only", "Devlin et al. 2019, 5.1", "BertModel"
+    return {
+        "pipeline": "text-generation" if config.model.network == "gpt" else "feature-extraction",
+        "tags": f"{config.model.network}, causal-language-model",
+        "what": f"{name}, pre-trained from scratch by bertsmith to tell the next piece ({paper}).",
+        "use": f'from transformers import {model_class}\n{model_class}.from_pretrained("path/to/this/folder")',
+    }
+
+
 def _score_rows(scores: HeldOutScores | None) -> str:
     if scores is None:
         return "| held-out scores | none: the store holds no held-out text |\n"
-    rows = f"| held-out masked-LM | loss {scores.mlm_loss:.3f} nats, accuracy {scores.mlm_accuracy:.1%}, "
+    rows = f"| held-out text | loss {scores.token_loss:.3f} nats, accuracy {scores.token_accuracy:.1%}, "
     rows += f"perplexity {scores.perplexity:.1f} |\n"
     if scores.nsp_accuracy is not None:
         rows += f"| held-out next sentence | accuracy {scores.nsp_accuracy:.1%} |\n"

@@ -8,13 +8,13 @@ import torch
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.loop import Position, Step, training_steps
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 
 def steps_of_all_phases(
     config: PretrainConfig,
-    objective: MaskedLanguageModel,
+    objective: PretrainingObjective,
     batches: PretrainingBatches,
     optimiser: Optimiser,
     position: Position[Cursor],

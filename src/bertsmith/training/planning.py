@@ -26,6 +26,7 @@ from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import unigram_loss, unigram_losses
 from bertsmith.training.expected_loss import CURVES
 from bertsmith.training.flops import flops_per_token
+from bertsmith.training.network import network_config
 from bertsmith.training.plan_choice import CANDIDATES, Plan, Situation, choose, given_size, settings_of
 from bertsmith.training.precision import choose_precision
 from bertsmith.training.run_evaluation import EVALUATION_BATCH
@@ -108,7 +109,7 @@ def _could_win(size: str, situation: Situation) -> bool:
 
 def _work(config: PretrainConfig, store: TokenStore) -> float:
     """Floating-point operations for a token, to tell how much longer a step of another size takes."""
-    network = config.model.bert_config(store.tokenizer.vocabulary_size, store.tokenizer.pad_id)
+    network = network_config(config, store.tokenizer)
     return flops_per_token(network, config.data.length_of(0), config.data.masking_rate_of(0))
 
 

@@ -28,18 +28,18 @@ class HeldOutLoss:
 
     step: int
     minutes: float  # of training
-    mlm_loss: float  # nats
+    token_loss: float  # nats
 
 
-def has_left(mlm_loss: float, unigram_loss: float) -> bool:
+def has_left(token_loss: float, unigram_loss: float) -> bool:
     """Whether a held-out loss is past the plateau."""
-    return mlm_loss < (1.0 - LEFT_SHARE) * unigram_loss
+    return token_loss < (1.0 - LEFT_SHARE) * unigram_loss
 
 
 def held_out_losses(records: Iterable[Mapping[str, Any]]) -> list[HeldOutLoss]:
     """The held-out losses of a run."""
     return [
-        HeldOutLoss(record["step"], minutes, record["held_out"]["mlm_loss"])
+        HeldOutLoss(record["step"], minutes, record["held_out"]["token_loss"])
         for minutes, record in with_minutes(records)
         if "held_out" in record
     ]
@@ -47,10 +47,10 @@ def held_out_losses(records: Iterable[Mapping[str, Any]]) -> list[HeldOutLoss]:
 
 def describe(loss: HeldOutLoss, unigram_loss: float) -> str:
     """Where a loss stands: `held-out loss 6.1 is 1.1 below the unigram entropy 7.2, after 500 steps, 3 minutes`."""
-    distance = unigram_loss - loss.mlm_loss
+    distance = unigram_loss - loss.token_loss
     side = "below" if distance >= 0 else "above"
     return (
-        f"held-out loss {loss.mlm_loss:.3f} is {abs(distance):.2f} {side} the unigram entropy {unigram_loss:.3f}, "
+        f"held-out loss {loss.token_loss:.3f} is {abs(distance):.2f} {side} the unigram entropy {unigram_loss:.3f}, "
         f"after {loss.step:,} steps, {loss.minutes:.1f} minutes"
     )
 
@@ -95,7 +95,7 @@ class PlateauWatch:
         if self._left:
             return
         where = describe(loss, self._unigram_loss)
-        if has_left(loss.mlm_loss, self._unigram_loss):
+        if has_left(loss.token_loss, self._unigram_loss):
             self._left = True
             self._write(loss, left=1)
             console.print(f"{'left' if loss.step else 'begins past'} the plateau: {where}", soft_wrap=True)
@@ -105,7 +105,7 @@ class PlateauWatch:
             console.print(f"still on the plateau: {where}. {advice(self._config)}", soft_wrap=True)
 
     def _write(self, loss: HeldOutLoss, left: int) -> None:
-        values = {"left": left, "mlm_loss": loss.mlm_loss, "unigram_loss": self._unigram_loss}
+        values = {"left": left, "token_loss": loss.token_loss, "unigram_loss": self._unigram_loss}
         self._log.write(loss.step, GROUP, values)
 
 

@@ -14,7 +14,6 @@ from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ArtefactError, StoppedBySignal
-from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import (
@@ -29,14 +28,15 @@ from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
 from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Step
 from bertsmith.training.loss_plot import plot_loss
-from bertsmith.training.masked_language_model import MaskedLanguageModel
 from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
+from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
 from bertsmith.training.planning import planned
 from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import Speedometer
@@ -112,7 +112,7 @@ def _train(
     settings = run.config.runtime
     with stop_on_signal() as stop:
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
-        objective = MaskedLanguageModel(model)
+        objective = PretrainingObjective(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
         floor = evaluation.unigram_loss
         first_batch, _ = batches.batch(state.position.cursor)
@@ -133,7 +133,9 @@ def _train(
 
         with MetricsLog(run.folder, keep_until_step=state.position.steps_done if checkpoint else -1) as log:
             saved_at, saved_steps = time.monotonic(), state.position.steps_done
-            plateau = PlateauWatch(run.config, floor, log, read_metrics(run.folder)) if floor is not None else None
+            plateau = None
+            if floor is not None and run.config.data.objective == "masked":
+                plateau = PlateauWatch(run.config, floor, log, read_metrics(run.folder))
             if checkpoint is None:
                 evaluation.record(model, log, plateau, state.position, 0.0, stop)
             with progress_line("pretrain", total=1.0) as line:
@@ -179,7 +181,7 @@ def _checkpoint_is_due(run: Run, step: Step[Cursor], seconds_since_last: float) 
 def _finish(
     run: Run,
     store: TokenStore,
-    model: BertForPreTraining,
+    model: PretrainedNetwork,
     optimiser: Optimiser,
     state: TrainingState,
     evaluation: RunEvaluation,
@@ -216,7 +218,7 @@ def _rehearse(config: PretrainConfig, store: TokenStore) -> PretrainResult:
         return replace(result, model=config.out / "model")
 
 
-def _speedometer(run: Run, model: BertForPreTraining, batch: PretrainingBatch, device: torch.device) -> Speedometer:
+def _speedometer(run: Run, model: PretrainedNetwork, batch: PretrainingBatch, device: torch.device) -> Speedometer:
     peak = matmul_peak(getattr(torch, run.precision), device)
     console.print(
         f"{run.precision} on {device}, {torch.get_num_threads()} threads; this machine multiplies "

@@ -48,7 +48,7 @@ def pseudo_log_likelihoods(
         inputs = FlatBatch.from_sequences([copy.token_ids for copy in batch], [copy.segment_ids for copy in batch])
         hidden = inputs.cu_seqlens[:-1] + torch.tensor([copy.position for copy in batch])
         labels = torch.tensor([copy.label for copy in batch], device=device)
-        logits = model(inputs.to(device), hidden.to(device)).mlm_logits
+        logits = model(inputs.to(device), hidden.to(device)).token_logits
         # a model may have more rows than the vocabulary has pieces (padded to a round number): those stand for nothing
         losses = cross_entropies(logits[:, : tokenizer.vocabulary_size], labels)
         for copy, loss in zip(batch, losses.tolist(), strict=True):

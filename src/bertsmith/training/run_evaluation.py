@@ -20,6 +20,7 @@ from bertsmith.training.held_out_breakdown import HeldOutBreakdown, break_down, 
 from bertsmith.training.loop import Position
 from bertsmith.training.metrics_log import MetricsLog
 from bertsmith.training.minimal_pairs import MinimalPair, read_minimal_pairs, score_minimal_pairs
+from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.plateau import HeldOutLoss, PlateauWatch
 
 EVALUATION_BATCH = 32
@@ -51,13 +52,13 @@ class RunEvaluation:
         )
         return cls(store, config.data, batches, pairs)
 
-    def guess(self, model: BertForPreTraining, stop: Callable[[], bool] = _never) -> HeldOutGuesses | None:
+    def guess(self, model: PretrainedNetwork, stop: Callable[[], bool] = _never) -> HeldOutGuesses | None:
         """What the network makes of the held-out text. None where there is none, or if told to stop."""
         return guess_held_out(model, self.held_out, stop) if self.held_out else None
 
     def record(
         self,
-        model: BertForPreTraining,
+        model: PretrainedNetwork,
         log: MetricsLog,
         plateau: PlateauWatch | None,
         position: Position[Cursor],
@@ -78,12 +79,12 @@ class RunEvaluation:
             log.write(step, "held_out_by_frequency", loss_by_band(bands))
             console.print(f"step {step:,}  held-out {scores}", soft_wrap=True)
             if plateau is not None:
-                plateau.look(HeldOutLoss(step, position.elapsed_seconds / 60, scores.mlm_loss), progress)
+                plateau.look(HeldOutLoss(step, position.elapsed_seconds / 60, scores.token_loss), progress)
         if self.minimal_pairs:
             self._record_minimal_pairs(model, log, step, stop)
         return guesses
 
-    def break_down(self, model: BertForPreTraining, guesses: HeldOutGuesses) -> HeldOutBreakdown:
+    def break_down(self, model: PretrainedNetwork, guesses: HeldOutGuesses) -> HeldOutBreakdown:
         """The held-out scores by kind of label."""
         return break_down(model, self.store, self.settings, self.held_out, guesses)
 
@@ -93,8 +94,9 @@ class RunEvaluation:
         return unigram_loss(self.held_out, self.store.token_counts) if self.held_out else None
 
     def _record_minimal_pairs(
-        self, model: BertForPreTraining, log: MetricsLog, step: int, stop: Callable[[], bool]
+        self, model: PretrainedNetwork, log: MetricsLog, step: int, stop: Callable[[], bool]
     ) -> None:
+        assert isinstance(model, BertForPreTraining)  # the settings see to it
         scores = score_minimal_pairs(
             model, self.store.tokenizer, self.minimal_pairs, batch_size=_HIDDEN_TOKENS_A_BATCH, stop=stop
         )

@@ -52,7 +52,7 @@ class Speedometer:
         left = time.strftime("%H:%M:%S", time.gmtime(self.seconds_left))
         days = int(self.seconds_left // 86400)
         return (
-            f"step {self._steps[-1].position.steps_done:,}  loss {metrics['mlm_loss']:.3f}  "
-            f"mlm {metrics['mlm_accuracy']:.1%}{nsp}  {self.tokens_per_second:,.0f} tok/s  "
+            f"step {self._steps[-1].position.steps_done:,}  loss {metrics['token_loss']:.3f}  "
+            f"right {metrics['token_accuracy']:.1%}{nsp}  {self.tokens_per_second:,.0f} tok/s  "
             f"{self.share_of_peak:.0%} of peak  {f'{days}d ' if days else ''}{left} left"
         )

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
-from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.initialisation import initialise_normal
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.loop import Position, Step, training_steps
-from bertsmith.training.masked_language_model import MaskedLanguageModel
+from bertsmith.training.network import new_network
 from bertsmith.training.optimiser import Optimiser
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.schedule import Duration
 
 _STEPS = 4  # the first one warms up: it allocates memory and plans the text
@@ -35,11 +35,11 @@ def try_speed(
     The initial values do not matter for the speed, so they are ordinary ones, which cost least.
     """
     tokenizer, started = store.tokenizer, time.monotonic()
-    model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
+    model = new_network(config, tokenizer)
     initialise_normal(model, config.seed)
     steps: list[Step[Cursor]] = []
     for step in training_steps(
-        MaskedLanguageModel(model),
+        PretrainingObjective(model),
         PretrainingBatches(store.train, tokenizer, config.data, config.seed),
         Optimiser(model.to(device), config.training, precision),
         duration=Duration(steps=_STEPS),

@@ -7,35 +7,35 @@ import torch
 
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
-from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.cooccurrence import DISTANCES
-from bertsmith.model.folder import load_model, resolve_model_folder
+from bertsmith.model.folder import resolve_model_folder
 from bertsmith.model.initialisation import InitialisationScheme, initialise
 from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState, load_state
 from bertsmith.training.loop import Position
+from bertsmith.training.network import PretrainedNetwork, load_network, new_network
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.run import Run
 
 
 def load_starting_point(
     run: Run, store: TokenStore, checkpoint: Path | None, device: torch.device
-) -> tuple[BertForPreTraining, Optimiser, TrainingState]:
+) -> tuple[PretrainedNetwork, Optimiser, TrainingState]:
     """The network, its optimiser and the position: of a checkpoint, of --init, or new.
 
     The clock of a new run begins before its weights are made: what is counted in the text for them is part of the cost.
     """
     started = time.monotonic()
-    config, tokenizer = run.config, store.tokenizer
+    config = run.config
     if checkpoint is not None:
-        model = load_model(BertForPreTraining, checkpoint, seed=config.seed)
+        model = load_network(config, checkpoint)
     elif config.init is not None:
         require_same_vocabulary(config.init, store)
-        model = load_model(BertForPreTraining, config.init, seed=config.seed)
+        model = load_network(config, config.init)
     else:
-        model = BertForPreTraining(config.model.bert_config(tokenizer.vocabulary_size, tokenizer.pad_id))
+        model = new_network(config, store.tokenizer)
         initialise(model, config.model.initialisation, config.seed, counts_for(config.model.initialisation, store))
     optimiser = Optimiser(model.to(device), config.training, getattr(torch, run.precision))
     if checkpoint is not None:
