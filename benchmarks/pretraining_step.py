@@ -26,9 +26,9 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.initialisation import initialise
 from bertsmith.training.flops import flops_per_token
-from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.precision import matmul_peak
+from bertsmith.training.pretraining_objective import PretrainingObjective
 
 BATCH, LENGTH, VOCABULARY = 32, 128, 30_522
 MASK_ID = 103

@@ -24,8 +24,8 @@ from bertsmith.model.folder import load_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import guess_held_out
 from bertsmith.training.loop import Position, training_steps
-from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
+from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.schedule import Duration
 from transformers_pretraining import (
     LENGTH,
