@@ -24,10 +24,11 @@ FLAGS = {
         model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
         model.initialisation data.max_seq_length data.batch_size
         data.short_sequence_probability data.objective data.special_pieces data.next_sentence data.masking_rate
-        data.mask_share data.random_share data.whole_word data.max_predictions training.optimiser training.learning_rate training.warmup_share
-        training.weight_decay training.beta1 training.beta2 training.epsilon training.bias_correction
-        training.gradient_clip training.steps training.hours runtime.precision runtime.device runtime.threads
-        runtime.micro_batch_size runtime.checkpoint_minutes runtime.checkpoint_steps runtime.keep_checkpoints
+        data.mask_share data.random_share data.whole_word data.max_predictions training.optimiser
+        training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
+        training.epsilon training.bias_correction training.gradient_clip training.steps training.hours
+        runtime.precision runtime.device runtime.threads runtime.micro_batch_size runtime.checkpoint_minutes
+        runtime.checkpoint_steps runtime.keep_checkpoints
         runtime.log_steps runtime.evaluations runtime.evaluation_sequences runtime.minimal_pairs
     """,
     "doctor": """

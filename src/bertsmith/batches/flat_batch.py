@@ -70,6 +70,11 @@ class FlatBatch:
         """Where each sequence begins, [B] int64 indices into T: the place of its [CLS]."""
         return self.cu_seqlens[:-1].long()
 
+    @property
+    def last_tokens(self) -> Tensor:
+        """Where each sequence ends, [B] int64 indices into T: the place of its last token."""
+        return self.cu_seqlens[1:].long() - 1
+
     @cached_property
     def borders(self) -> list[int]:
         """`cu_seqlens` as Python integers."""

@@ -41,6 +41,13 @@ from bertsmith.model.configuration import (
 )
 from bertsmith.model.gpt import Gpt, GptDoubleHeads, GptLanguageModel, GptModel
 from bertsmith.model.gpt_configuration import GptConfig
+from bertsmith.model.gpt_for_tasks import (
+    GptForMultipleChoice,
+    GptForQuestionAnswering,
+    GptForSequenceClassification,
+    GptForTokenClassification,
+    GptTaskNetwork,
+)
 from bertsmith.model.initialisation import initialise_normal
 from bertsmith.model.weight_files import WEIGHTS_FILE, WeightFiles, open_weight_files, weight_file_names
 from bertsmith.model.weight_names import WeightNames
@@ -62,14 +69,23 @@ ModelType = TypeVar(
     Gpt,
     GptLanguageModel,
     GptDoubleHeads,
+    GptForSequenceClassification,
+    GptForMultipleChoice,
+    GptForQuestionAnswering,
+    GptForTokenClassification,
 )
 ConfigType = TypeVar("ConfigType", BertConfig, GptConfig)
 _ALSO_LEFT_TO_RIGHT = (Bert, BertForPreTraining)
-_CLASSIFIERS = (BertForSequenceClassification, BertForTokenClassification)
+_CLASSIFIERS = (
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    GptForSequenceClassification,
+    GptForTokenClassification,
+)
 
 
 def save_model(
-    model: BertModel | GptModel,
+    model: BertModel | GptModel | GptTaskNetwork,
     folder: Path,
     tokenizer: Tokenizer,
     *,
@@ -149,7 +165,9 @@ def load_model(
     return model
 
 
-def load_weights(model: BertModel | GptModel, folder: Path, *, skip_heads: Collection[str] = ()) -> list[str]:
+def load_weights(
+    model: BertModel | GptModel | GptTaskNetwork, folder: Path, *, skip_heads: Collection[str] = ()
+) -> list[str]:
     """Fill a model with the weights of a folder. Returns our names of those that the folder lacks, left as they were.
 
     Only whole heads may be lacking: pooler, masked_lm, next_sentence, classifier.

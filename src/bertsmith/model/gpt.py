@@ -90,7 +90,7 @@ class GptLanguageModel(nn.Module):
 
         rows  [N]  int64 indices into T
         """
-        return PreTrainingOutput(_vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt), None)
+        return PreTrainingOutput(vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt), None)
 
 
 class DoubleHeadsOutput(NamedTuple):
@@ -124,13 +124,14 @@ class GptDoubleHeads(nn.Module):
         extracted, others = states.tensor_split([len(extract)])
         rate = self.config.summary_first_dropout if self.training else 0.0
         scores = self.choice(dropout(extracted, rate)).squeeze(1)
-        return DoubleHeadsOutput(_vocabulary_logits(others, self.gpt), scores)
+        return DoubleHeadsOutput(vocabulary_logits(others, self.gpt), scores)
 
 
 GptModel = Gpt | GptLanguageModel | GptDoubleHeads
 
 
-def _vocabulary_logits(states: Tensor, gpt: Gpt) -> Tensor:
+def vocabulary_logits(states: Tensor, gpt: Gpt) -> Tensor:
+    """Logits of the piece after some tokens, by the token embeddings: [N, H] to [N, V]."""
     return nn.functional.linear(states, gpt.embeddings.tokens.weight)
 
 

@@ -11,6 +11,7 @@ from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertModel
 from bertsmith.model.cooccurrence import initialise_cooccurrence
 from bertsmith.model.gpt import GptModel
+from bertsmith.model.gpt_for_tasks import GptTaskNetwork
 from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
 from bertsmith.text.pair_counts import TextCounts
 
@@ -52,7 +53,9 @@ def initialise(
 
 
 @torch.no_grad()
-def initialise_normal(model: BertModel | GptModel, seed: int, only: Collection[str] | None = None) -> None:
+def initialise_normal(
+    model: BertModel | GptModel | GptTaskNetwork, seed: int, only: Collection[str] | None = None
+) -> None:
     """The released code's initial values, for all weights or for those named in `only`.
 
     A weight of the encoder has the same value whichever head stands on top.

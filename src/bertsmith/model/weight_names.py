@@ -137,8 +137,10 @@ GPT_NAMES = WeightNames(
         "decoder.layers.#.feed_forward.contract": ("h.#.mlp.c_proj",),
         "decoder.layers.#.feed_forward_norm": ("h.#.ln_2",),
         "choice": ("multiple_choice_head.summary",),
+        "classifier": ("score",),
+        "qa_outputs": ("qa_outputs",),
     },
-    heads=("choice",),
+    heads=("choice", "classifier", "qa_outputs"),
     tied={"lm_head.weight": "tokens_embed.weight"},
     harmless=(r"position_ids", r"h\.\d+\.attn\.bias"),  # tables of positions and of what is later than what
     transposed=frozenset(
