@@ -16,7 +16,8 @@ from bertsmith.core.errors import ArtefactError, ConfigurationError, DamagedArte
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
-from bertsmith.model.folder import load_config, load_labels, load_model, load_weights, resolve_model_folder, save_model
+from bertsmith.model.folder import load_config, load_labels, load_model, resolve_model_folder, save_model
+from bertsmith.model.weight_loading import load_weights
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
 LABELS = ClassifierLabels(("no", "maybe", "yes"))

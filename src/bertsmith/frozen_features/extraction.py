@@ -20,7 +20,8 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.model.bert import Bert
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, load_weights, resolve_model_folder
+from bertsmith.model.folder import load_config, resolve_model_folder
+from bertsmith.model.weight_loading import load_weights
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.windows import Places, Window, windows
 from bertsmith.text.tokenizer import Tokenizer
