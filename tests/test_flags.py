@@ -42,7 +42,7 @@ FLAGS = {
         inputs.max_question_length inputs.max_answer_length inputs.long_texts training.optimiser
         training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
         training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size
-        training.dropout training.patience training.restarts loss.class_weights loss.label_smoothing
+        training.dropout training.patience training.restarts loss.class_weights loss.label_smoothing loss.language_model
         layers.layer_decay layers.frozen_layers grid.grid grid.grid_learning_rates grid.grid_batch_sizes
         grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.micro_batch_size
     """,

@@ -157,5 +157,5 @@ def _classifier_dropout(config: BertConfig) -> float:
 
 
 ClassifierModel = BertForSequenceClassification | BertForTokenClassification  # their outputs are labels with names
-TaskNetwork = ClassifierModel | BertForMultipleChoice | BertForQuestionAnswering | BertForMaskedWord
-BertModel = Bert | BertForPreTraining | BertForMaskedLM | TaskNetwork
+BertTaskNetwork = ClassifierModel | BertForMultipleChoice | BertForQuestionAnswering | BertForMaskedWord
+BertModel = Bert | BertForPreTraining | BertForMaskedLM | BertTaskNetwork

@@ -76,6 +76,10 @@ class BertConfig(Settings):
             )
         return self
 
+    def with_dropout(self, rate: float) -> Self:
+        """The same network with one rate everywhere."""
+        return self.model_copy(update=dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), rate))
+
     @property
     def head_size(self) -> int:
         """Width D of one attention head."""

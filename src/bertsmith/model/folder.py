@@ -169,6 +169,12 @@ def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:
     return config_class.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
 
 
+def load_any_config(folder: Path) -> BertConfig | GptConfig:
+    """The network that a folder describes, of either family."""
+    is_gpt = _read_entries(folder).get("model_type") == "openai-gpt"
+    return load_config(GptConfig, folder) if is_gpt else load_config(BertConfig, folder)
+
+
 def load_labels(folder: Path) -> ClassifierLabels:
     """The labels of the classifier that a folder describes."""
     entries = _read_entries(folder)

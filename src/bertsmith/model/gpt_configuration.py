@@ -54,6 +54,16 @@ class GptConfig(Settings):
         return self.n_positions
 
     @property
+    def num_hidden_layers(self) -> int:
+        """Layers L, under BERT's name."""
+        return self.n_layer
+
+    def with_dropout(self, rate: float) -> Self:
+        """The same network with one rate everywhere."""
+        rates = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout")
+        return self.model_copy(update=dict.fromkeys(rates, rate))
+
+    @property
     def layers(self) -> BertConfig:
         """Its layers are BERT's (4 H wide inside, LayerNorm after each sum), so this is what they are built from."""
         return BertConfig(

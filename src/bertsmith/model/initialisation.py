@@ -19,7 +19,7 @@ InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
 
 
 def initialise(
-    model: BertModel | GptModel,
+    model: BertModel | GptModel | GptTaskNetwork,
     scheme: InitialisationScheme,
     seed: int,
     counts: TextCounts | None = None,
@@ -38,7 +38,7 @@ def initialise(
     has_head = isinstance(model, BertForPreTraining | BertForMaskedLM)
     if counts is None and (has_head or scheme == "cooccurrence"):
         raise ConfigurationError(f"The {scheme} initialisation of a masked-LM head needs the counts of the text.")
-    if isinstance(model, GptModel):
+    if isinstance(model, GptModel | GptTaskNetwork):
         raise ConfigurationError(f"The {scheme} initialisation is one of BERT; a GPT's is normal.")
     if scheme == "cooccurrence":
         if not isinstance(model, BertForPreTraining | BertForMaskedLM):

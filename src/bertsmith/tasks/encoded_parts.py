@@ -4,9 +4,9 @@ from pathlib import Path
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config
+from bertsmith.model.folder import load_any_config
 from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.seed_run import EncodedPart
 from bertsmith.tasks.task_data import TaskData
 from bertsmith.text.tokenizer import Tokenizer
@@ -21,7 +21,8 @@ def encode_parts(
     returns  (train, the dev parts by name)
     raises   ConfigurationError if the model has too few positions for inputs of that length
     """
-    positions = load_config(BertConfig, source).max_position_embeddings
+    network = load_any_config(source)
+    positions = network.max_position_embeddings
     if limits.max_seq_length > positions:
         raise ConfigurationError(
             f"--max-seq-length {limits.max_seq_length} is more than the {positions} positions that {source} has. "
@@ -29,7 +30,7 @@ def encode_parts(
         )
     parts = {}
     for name, examples in {"train": data.train, **data.dev}.items():
-        encoded = data.task.encode(examples.rows, tokenizer, limits)
+        encoded = encode_for(network, data.task, examples.rows, tokenizer, limits)
         parts[name] = EncodedPart(examples, encoded)
         num_windows = sum(len(row.token_ids) for row in encoded.rows)
         windows = f" in {num_windows:,} sequences" if num_windows != len(examples.rows) else ""

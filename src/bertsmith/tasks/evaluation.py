@@ -21,6 +21,7 @@ from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.official_files import write_official_files
 from bertsmith.tasks.parts import require_part
+from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_model import TaskModel, network_outputs
@@ -117,7 +118,7 @@ def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
     task, reading = model.task, _reading_task(config, model.task)
     path = data if data.is_file() else require_part(data, reading, config.part)
     examples = reading.read(path, config.on_error)
-    encoded = task.encode(examples.rows, model.tokenizer, model.limits)
+    encoded = encode_for(model.network.config, task, examples.rows, model.tokenizer, model.limits)
     outputs = network_outputs(model.network, encoded, config.runtime.batch_size)
     predictions = task.predictions(outputs, encoded, examples.rows)
     if config.official is not None:

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.task_networks import TaskNetwork
 
-_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
+_LAYER = re.compile(r"(?:encoder|decoder)\.layers\.(\d+)\.")
 
 
 class LayerSettings(Settings):

@@ -21,6 +21,15 @@ class LossSettings(Settings):
         0.0, ge=0, lt=1, description="labels: share of the probability that is asked for all labels alike"
     )
 
+    language_model: float = Field(
+        0.5, ge=0, description="of a GPT: weight of its loss as a language model, beside the task's"
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all errors on labels count alike."""
+        return self.class_weights == "equal" and not self.label_smoothing
+
     def weights(self, labels: npt.NDArray[np.generic], num_labels: int) -> Tensor | None:
         """The weight of each label, [C] float32, of mean 1 over the training examples; None where all are 1."""
         if self.class_weights == "equal":

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
-from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
 from bertsmith.tasks.layer_settings import LayerSettings

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bertsmith.model.bert_for_tasks import TaskNetwork
+from bertsmith.model.bert_for_tasks import BertTaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
 from bertsmith.tasks.findings import Findings
@@ -89,7 +90,7 @@ class Task(Protocol[ExampleT, PredictionT]):
         """Part ("train", "dev", "test", ...) -> names that its file may have in the task's folder."""
 
     @property
-    def network(self) -> type[TaskNetwork]:
+    def network(self) -> type[BertTaskNetwork]:
         """The class of the network: the encoder and the added layer."""
 
     @property

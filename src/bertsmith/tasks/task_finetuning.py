@@ -25,10 +25,11 @@ from torch import Tensor
 
 from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
-from bertsmith.model.bert_for_tasks import TaskNetwork
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
+from bertsmith.model.folder import load_any_config, model_fingerprint, resolve_model_folder, save_model
+from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import initialise
+from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.dev_predictions import write_predictions
 from bertsmith.tasks.encoded_parts import encode_parts
 from bertsmith.tasks.finetuning_result import (
@@ -54,7 +55,6 @@ from bertsmith.training.precision import choose_precision
 
 RESULTS_FILE = "results.json"
 _REHEARSAL_EXAMPLES = 64
-_DROPOUT_RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 _RESTART_SEEDS = 1000  # a run that takes the place of a collapsed one has its seed + 1000, + 2000, ...
 
 
@@ -233,20 +233,17 @@ def _seed_settings(shop: _Workshop, cell: Mapping[str, float]) -> SeedSettings:
 
 def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
-    initialisation, shape = shop.config.initialisation, _shape(shop)
+    initialisation, rate = shop.config.initialisation, shop.config.training.dropout
     if initialisation == "pretrained":
-        rates = {name: getattr(shape, name) for name in _DROPOUT_RATES}
-        return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, **rates)
-    network = new_network(shop.task, shape, shop.tokenizer)
+        return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, dropout=rate)
+    network = new_network(shop.task, _shape(shop), shop.tokenizer)
     initialise(network, "normal" if initialisation == "random" else "neighbour", seed=seed)
     return network
 
 
-def _shape(shop: _Workshop) -> BertConfig:
+def _shape(shop: _Workshop) -> BertConfig | GptConfig:
     """The configuration of the pre-trained network with the fine-tuning's dropout."""
-    return load_config(BertConfig, shop.source).model_copy(
-        update=dict.fromkeys(_DROPOUT_RATES, shop.config.training.dropout)
-    )
+    return load_any_config(shop.source).with_dropout(shop.config.training.dropout)
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from bertsmith.core.errors import ArtefactError, ConfigurationError
-from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertForTokenClassification, TaskNetwork
 from bertsmith.model.folder import resolve_model_folder
+from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork, TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.task import Outputs, Task
 from bertsmith.tasks.task_file import load_task
 from bertsmith.tasks.task_network import load_network
@@ -45,7 +46,7 @@ class TaskModel:
         task, limits = load_task(folder)
         tokenizer = Tokenizer.load(folder)
         network = load_network(task, folder, tokenizer)
-        if isinstance(network, BertForSequenceClassification | BertForTokenClassification):
+        if isinstance(network, SequenceClassifier | TokenClassifier):
             _require_same_outputs(network, task, folder)
         (settings or InferenceSettings()).place(network)
         positions = network.config.max_position_embeddings
@@ -67,7 +68,7 @@ class TaskModel:
 
     def predictions(self, examples: Sequence[Any], batch_size: int = 32) -> list[Any]:
         """A prediction for each example of the task's kind, in the given order."""
-        encoded = self.task.encode(examples, self.tokenizer, self.limits, labelled=False)
+        encoded = encode_for(self.network.config, self.task, examples, self.tokenizer, self.limits, labelled=False)
         return self.task.predictions(network_outputs(self.network, encoded, batch_size), encoded, examples)
 
 
@@ -93,9 +94,7 @@ def network_outputs(network: TaskNetwork, encoded: EncodedExamples, batch_size: 
     return outputs
 
 
-def _require_same_outputs(
-    network: BertForSequenceClassification | BertForTokenClassification, task: Task[Any, Any], folder: Path
-) -> None:
+def _require_same_outputs(network: SequenceClassifier | TokenClassifier, task: Task[Any, Any], folder: Path) -> None:
     if task.outputs is None or network.labels != task.outputs:
         described = ", ".join(task.outputs.names) if task.outputs else "none"
         raise ArtefactError(

@@ -13,6 +13,7 @@ from bertsmith.model.folder import load_model, save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.weight_names import BERT_NAMES
 from bertsmith.tasks.input_limits import InputLimits
+from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.spans.objective import SpanObjective, as_rows
 from bertsmith.tasks.spans.squad_file import Answer, Question
 from bertsmith.tasks.spans.windows import encode_questions
@@ -79,7 +80,7 @@ def test_scores_loss_and_gradients_equal_transformers(network, saved, tokenizer,
             for scores, labels in ((theirs.start_logits, starts), (theirs.end_logits, ends))
         )
     their_loss.backward()
-    loss, _ = SpanObjective(network)(batch, batch)
+    loss, _ = SpanObjective(network, LossSettings())(batch, batch)
     closely(loss.detach(), their_loss.detach())
     loss.backward()
     gradients = BERT_NAMES.to_hugging_face({name: parameter.grad for name, parameter in network.named_parameters()})
@@ -96,7 +97,7 @@ def test_a_saved_network_is_read_back(network, saved, tokenizer):
 @pytest.mark.parametrize("size", [1, 2, 4, 9])
 def test_parts_of_a_batch_add_up(network, tokenizer, size):
     batch = batch_of(tokenizer, misplaced=(1, 4))
-    objective = SpanObjective(network)
+    objective = SpanObjective(network, LossSettings())
     whole, metrics = objective(batch, batch)
     parts = [objective(batch.slice(start, min(start + size, 9)), batch) for start in range(0, 9, size)]
     closely(sum(loss for loss, _ in parts), whole)
@@ -105,18 +106,18 @@ def test_parts_of_a_batch_add_up(network, tokenizer, size):
 
 def test_blind_guessing_points_at_every_token_alike(network, tokenizer):
     batch = batch_of(tokenizer)
-    _, metrics = SpanObjective(network)(batch, batch)
+    _, metrics = SpanObjective(network, LossSettings())(batch, batch)
     lengths = batch.inputs.cu_seqlens.diff().tolist()
     assert metrics["blind_loss"].item() == pytest.approx(sum(map(math.log, lengths)) / len(lengths))
     network.qa_outputs.weight.data.zero_()
-    loss, _ = SpanObjective(network)(batch, batch)
+    loss, _ = SpanObjective(network, LossSettings())(batch, batch)
     closely(loss.detach(), metrics["blind_loss"])
 
 
 def test_nothing_is_learnt_where_the_answer_is_unknown(network, tokenizer):
     batch = batch_of(tokenizer, misplaced=(0, 3))
     known = batch_of(tokenizer)
-    objective = SpanObjective(network)
+    objective = SpanObjective(network, LossSettings())
     with torch.no_grad():
         singles = [objective(known.slice(index, index + 1), known.slice(index, index + 1))[0] for index in range(9)]
         loss, _ = objective(batch, batch)
@@ -125,7 +126,7 @@ def test_nothing_is_learnt_where_the_answer_is_unknown(network, tokenizer):
 
 def test_a_batch_from_which_nothing_is_learnt_has_no_loss_and_no_gradient(network, tokenizer):
     batch = batch_of(tokenizer, misplaced=(0, 1), count=2)
-    loss, metrics = SpanObjective(network)(batch, batch)
+    loss, metrics = SpanObjective(network, LossSettings())(batch, batch)
     loss.backward()
     assert loss.item() == metrics["blind_loss"].item() == 0
     assert all(not parameter.grad.any() for parameter in network.parameters())

@@ -9,9 +9,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from bertsmith.model.bert_for_tasks import BertForMultipleChoice
 from bertsmith.model.losses import cross_entropy_sum
+from bertsmith.model.task_networks import ChoiceNetwork
 from bertsmith.tasks.encoded import TaskBatch
+from bertsmith.tasks.language_loss import add_language, outputs_and_language
+from bertsmith.tasks.loss_settings import LossSettings
 
 
 class ChoiceObjective:
@@ -20,19 +22,21 @@ class ChoiceObjective:
     To guess blindly among k choices costs log(k).
     """
 
-    def __init__(self, model: BertForMultipleChoice):
+    def __init__(self, model: ChoiceNetwork, loss: LossSettings):
         self.model = model
+        self._language_weight = loss.language_model
 
     def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of blind guessing and the accuracy."""
         sizes = [end - begin for begin, end in pairwise(micro_batch.example_borders)]
-        scores = scores_by_question(self.model(micro_batch.inputs).squeeze(1), sizes)  # [E, K]
+        made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)
+        scores = scores_by_question(made.squeeze(1), sizes)  # [E, K]
         labels, count = micro_batch.labels, whole_batch.num_sequences
         metrics = {
             "blind_loss": torch.tensor(sizes, dtype=torch.float32).log().sum() / count,
             "accuracy": (scores.detach().argmax(dim=1) == labels).sum() / count,
         }
-        return cross_entropy_sum(scores, labels) / count, metrics
+        return add_language(cross_entropy_sum(scores, labels) / count, metrics, language)
 
 
 def scores_by_question(scores: Tensor, sizes: list[int]) -> Tensor:

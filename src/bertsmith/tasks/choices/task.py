@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForMultipleChoice, TaskNetwork
+from bertsmith.model.bert_for_tasks import BertForMultipleChoice, BertTaskNetwork
+from bertsmith.model.task_networks import ChoiceNetwork, TaskNetwork
 from bertsmith.tasks.answer_table import write_answers
 from bertsmith.tasks.choices.encoding import encode_choices
 from bertsmith.tasks.choices.examples import ChoiceExample
@@ -49,7 +50,7 @@ class ChoiceTask:
         return cls(name, "jsonl")
 
     @property
-    def network(self) -> type[TaskNetwork]:
+    def network(self) -> type[BertTaskNetwork]:
         """A score for each choice."""
         return BertForMultipleChoice
 
@@ -114,10 +115,10 @@ class ChoiceTask:
 
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> ChoiceObjective:
         """Cross-entropy over the choices of each question."""
-        assert isinstance(network, BertForMultipleChoice)
-        if loss != LossSettings():
+        assert isinstance(network, ChoiceNetwork)
+        if not loss.is_plain:
             raise ConfigurationError("Class weights and label smoothing are for labels, and choices have none.")
-        return ChoiceObjective(network)
+        return ChoiceObjective(network, loss)
 
     def predictions(
         self, outputs: Sequence[Outputs], encoded: EncodedExamples, examples: Sequence[ChoiceExample]

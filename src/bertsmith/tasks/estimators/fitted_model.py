@@ -23,14 +23,14 @@ from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
-from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, model_fingerprint, resolve_model_folder, save_model
+from bertsmith.model.folder import load_any_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.tasks.finetuning_settings import FinetuneRuntimeSettings, FinetuneTrainingSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.parts import hold_out
+from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.seed_run import EncodedPart, SeedSettings, run_seed
 from bertsmith.tasks.task import Examples, Task
 from bertsmith.tasks.task_file import save_task
@@ -156,7 +156,8 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
     A run that learns nothing is told of by scikit-learn's ConvergenceWarning.
     """
     source = resolve_model_folder(settings.model)
-    positions = load_config(BertConfig, source).max_position_embeddings
+    shape = load_any_config(source)
+    positions = shape.max_position_embeddings
     if settings.inputs.max_seq_length > positions:
         raise ConfigurationError(
             f"max_seq_length {settings.inputs.max_seq_length} is more than the {positions} positions that {source} "
@@ -164,17 +165,15 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
         )
     tokenizer = Tokenizer.load(source)
     rows, parts = _parts(settings, examples)
-    train = task.encode(rows, tokenizer, settings.inputs)
+    train = encode_for(shape, task, rows, tokenizer, settings.inputs)
     if train.num_cut:
         cut = f"{train.num_cut:,} of {len(rows):,} examples"
         console.print(f"{cut} are cut to {settings.inputs.max_seq_length} tokens.", soft_wrap=True)
     dev = {
-        name: EncodedPart(Examples(IN_MEMORY, part), task.encode(part, tokenizer, settings.inputs))
+        name: EncodedPart(Examples(IN_MEMORY, part), encode_for(shape, task, part, tokenizer, settings.inputs))
         for name, part in parts.items()
     }
-    rate = settings.training.dropout
-    rates = {"hidden_dropout_prob": rate, "attention_probs_dropout_prob": rate}
-    network = load_network(task, source, tokenizer, seed=settings.seed, **rates)
+    network = load_network(task, source, tokenizer, seed=settings.seed, dropout=settings.training.dropout)
     device, precision = _take(settings.runtime)
     seed_settings = SeedSettings(
         task=task,

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForMaskedWord, MaskedWordIds, TaskNetwork
+from bertsmith.model.bert_for_tasks import BertForMaskedWord, MaskedWordIds
 from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.answer_table import write_answers
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples
@@ -158,7 +159,7 @@ class MaskedWordTask:
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> MaskedWordObjective:
         """Cross-entropy over the labels' words, or over the vocabulary."""
         assert isinstance(network, BertForMaskedWord)
-        if not self.words and loss != LossSettings():
+        if not self.words and not loss.is_plain:
             raise ConfigurationError("Class weights and label smoothing are for labels, and a cloze test has none.")
         return MaskedWordObjective(network, train, loss)
 

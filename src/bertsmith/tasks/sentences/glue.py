@@ -35,6 +35,7 @@ GLUE: Mapping[str, SentenceTask] = {
             "mrpc",
             Columns("#1 String", "#2 String", "Quality"),
             labels=("0", "1"),
+            symmetric=True,
             metrics=("f1", "accuracy"),
             files={
                 "train": ("train.tsv", "msr_paraphrase_train.txt"),
@@ -47,6 +48,7 @@ GLUE: Mapping[str, SentenceTask] = {
             Columns("sentence1", "sentence2", "score"),
             labels=None,
             score_range=(0.0, 5.0),
+            symmetric=True,
             metrics=("spearman", "pearson"),
             files=_FILES,
         ),
@@ -54,6 +56,7 @@ GLUE: Mapping[str, SentenceTask] = {
             "qqp",
             Columns("question1", "question2", "is_duplicate"),
             labels=("0", "1"),
+            symmetric=True,
             metrics=("f1", "accuracy"),
             files=_FILES,
         ),

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.losses import squared_error_sum
+from bertsmith.model.task_networks import SequenceClassifier
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
 from bertsmith.tasks.input_limits import LongTexts
+from bertsmith.tasks.language_loss import add_language, outputs_and_language
 from bertsmith.tasks.loss_settings import LabelLoss, LossSettings
 from bertsmith.tasks.task import Outputs
 
@@ -22,8 +23,9 @@ from bertsmith.tasks.task import Outputs
 class SentenceObjective:
     """Mean loss over the examples of a batch, in float32 whatever the dtype of the model."""
 
-    def __init__(self, model: BertForSequenceClassification, train: EncodedExamples, loss: LossSettings):
+    def __init__(self, model: SequenceClassifier, train: EncodedExamples, loss: LossSettings):
         self.model = model
+        self._language_weight = loss.language_model
         self._pooling = train.limits.long_texts
         self._loss: LabelLoss | _SeveralLabelsLoss | _ScoreLoss
         if model.labels.problem == "regression":
@@ -35,12 +37,13 @@ class SentenceObjective:
 
     def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of blind guessing and the accuracy."""
-        outputs = pool_sequences(self.model(micro_batch.inputs), micro_batch.example_borders, self._pooling)  # [E, C]
+        made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)
+        outputs = pool_sequences(made, micro_batch.example_borders, self._pooling)  # [E, C]
         labels, count = micro_batch.labels, whole_batch.num_sequences
         metrics = {"blind_loss": self._loss.blind_sum(labels) / count}
         if self.model.labels.problem == "classification":
             metrics["accuracy"] = (outputs.detach().argmax(dim=1) == labels).sum() / count
-        return self._loss.sum(outputs, labels) / count, metrics
+        return add_language(self._loss.sum(outputs, labels) / count, metrics, language)
 
 
 def pool_sequences(outputs: Tensor, example_borders: tuple[int, ...], pooling: LongTexts) -> Tensor:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForSequenceClassification, TaskNetwork
+from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertTaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork
 from bertsmith.tasks.answer_table import write_answers
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples
@@ -47,6 +48,7 @@ class SentenceTask:
     several      whether a text may have any number of the labels
     score_range  the smallest and largest score that a regression label may have, or None for any finite number
     metrics      names from `metrics.METRICS`; the first is the primary one
+    symmetric    whether the two texts of a pair may as well change places
     unlabelled   columns of the official test file where they differ from the others'
     """
 
@@ -58,6 +60,7 @@ class SentenceTask:
     labels: tuple[str, ...] | None
     metrics: tuple[str, ...]
     several: bool = False
+    symmetric: bool = False
     score_range: tuple[float, float] | None = None
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unlabelled: Columns | None = None
@@ -84,7 +87,7 @@ class SentenceTask:
         return self.unlabelled or self.columns
 
     @property
-    def network(self) -> type[TaskNetwork]:
+    def network(self) -> type[BertTaskNetwork]:
         """A classifier of sequences."""
         return BertForSequenceClassification
 
@@ -146,8 +149,8 @@ class SentenceTask:
 
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> SentenceObjective:
         """Cross-entropy over the labels, of each label by itself if there may be several, or squared error."""
-        assert isinstance(network, BertForSequenceClassification)
-        if network.labels.problem != "classification" and loss != LossSettings():
+        assert isinstance(network, SequenceClassifier)
+        if network.labels.problem != "classification" and not loss.is_plain:
             raise ConfigurationError("Class weights and label smoothing are for tasks with one label for each text.")
         return SentenceObjective(network, train, loss)
 

@@ -9,16 +9,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from bertsmith.model.bert_for_tasks import BertForQuestionAnswering
+from bertsmith.model.task_networks import SpanNetwork
 from bertsmith.tasks.encoded import TaskBatch
+from bertsmith.tasks.language_loss import add_language, outputs_and_language
+from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.spans.windows import NO_LESSON
 
 
 class SpanObjective:
     """The mean of the two cross-entropies, over the windows of a batch from which something is learnt, in float32."""
 
-    def __init__(self, model: BertForQuestionAnswering):
+    def __init__(self, model: SpanNetwork, loss: LossSettings):
         self.model = model
+        self._language_weight = loss.language_model
 
     def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of pointing anywhere alike."""
@@ -26,9 +29,10 @@ class SpanObjective:
         is_lesson = labels[:, 0] != NO_LESSON
         count = (whole_batch.labels[:, 0] != NO_LESSON).sum().clamp(min=1)
         lengths = micro_batch.inputs.cu_seqlens.diff()
-        scores = as_rows(self.model(micro_batch.inputs), lengths, micro_batch.inputs.max_seqlen)
+        made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)
+        scores = as_rows(made, lengths, micro_batch.inputs.max_seqlen)
         loss = nn.functional.cross_entropy(scores, labels, ignore_index=NO_LESSON, reduction="sum") / 2
-        return loss / count, {"blind_loss": (lengths.float().log() * is_lesson).sum() / count}
+        return add_language(loss / count, {"blind_loss": (lengths.float().log() * is_lesson).sum() / count}, language)
 
 
 def as_rows(scores: Tensor, lengths: Tensor, longest: int) -> Tensor:

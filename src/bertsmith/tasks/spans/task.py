@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForQuestionAnswering, TaskNetwork
+from bertsmith.model.bert_for_tasks import BertForQuestionAnswering, BertTaskNetwork
+from bertsmith.model.task_networks import SpanNetwork, TaskNetwork
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples
 from bertsmith.tasks.findings import Findings
@@ -86,7 +87,7 @@ class SpanTask:
         return {"training": training, "inputs": {"max_seq_length": 384}}
 
     @property
-    def network(self) -> type[TaskNetwork]:
+    def network(self) -> type[BertTaskNetwork]:
         """Two scores for each token."""
         return BertForQuestionAnswering
 
@@ -137,10 +138,10 @@ class SpanTask:
 
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> SpanObjective:
         """Cross-entropy over the tokens of each window."""
-        assert isinstance(network, BertForQuestionAnswering)
-        if loss != LossSettings():
+        assert isinstance(network, SpanNetwork)
+        if not loss.is_plain:
             raise ConfigurationError("Class weights and label smoothing are for tasks with one label for each text.")
-        return SpanObjective(network)
+        return SpanObjective(network, loss)
 
     def predictions(
         self, outputs: Sequence[Outputs], encoded: EncodedExamples, examples: Sequence[Question]

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from bertsmith.model.bert_for_tasks import BertForTokenClassification
+from bertsmith.model.task_networks import TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
+from bertsmith.tasks.language_loss import add_language, outputs_and_language
 from bertsmith.tasks.loss_settings import LabelLoss, LossSettings
 
 
 class TagObjective:
     """Mean loss over the words that a batch asks for, in float32 whatever the dtype of the model."""
 
-    def __init__(self, model: BertForTokenClassification, train: EncodedExamples, loss: LossSettings):
+    def __init__(self, model: TokenClassifier, train: EncodedExamples, loss: LossSettings):
         self.model = model
+        self._language_weight = loss.language_model
         self._loss = LabelLoss(train.labels, len(model.labels.names), loss)
 
     def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -24,9 +26,11 @@ class TagObjective:
         rows = (micro_batch.labels >= 0).nonzero().squeeze(1)  # [N]
         labels = micro_batch.labels[rows]  # [N]
         count = (whole_batch.labels >= 0).sum()
-        logits = self.model(micro_batch.inputs, rows)  # [N, C]
+        logits, language = outputs_and_language(
+            self.model, micro_batch, whole_batch, self._language_weight, rows
+        )  # [N, C]
         metrics = {
             "blind_loss": self._loss.blind_sum(labels) / count,
             "accuracy": (logits.detach().argmax(dim=1) == labels).sum() / count,
         }
-        return self._loss.sum(logits, labels) / count, metrics
+        return add_language(self._loss.sum(logits, labels) / count, metrics, language)

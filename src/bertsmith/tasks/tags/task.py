@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForTokenClassification, TaskNetwork
+from bertsmith.model.bert_for_tasks import BertForTokenClassification, BertTaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
+from bertsmith.model.task_networks import TaskNetwork, TokenClassifier
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExamples
 from bertsmith.tasks.findings import Findings
@@ -74,7 +75,7 @@ class TagTask:
         return cls(name)
 
     @property
-    def network(self) -> type[TaskNetwork]:
+    def network(self) -> type[BertTaskNetwork]:
         """A classifier of tokens."""
         return BertForTokenClassification
 
@@ -157,7 +158,7 @@ class TagTask:
 
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> TagObjective:
         """Cross-entropy over the words."""
-        assert isinstance(network, BertForTokenClassification)
+        assert isinstance(network, TokenClassifier)
         return TagObjective(network, train, loss)
 
     def predictions(
