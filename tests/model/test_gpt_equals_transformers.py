@@ -12,8 +12,9 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.attention import ATTENTION_BACKENDS
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, load_model, save_model
-from bertsmith.model.gpt import Gpt, GptDoubleHeads, GptLanguageModel, continue_greedily
+from bertsmith.model.gpt import Gpt, GptLanguageModel, continue_greedily
 from bertsmith.model.gpt_configuration import GptConfig
+from bertsmith.model.gpt_for_tasks import GptForMultipleChoice, with_language_model
 from bertsmith.model.losses import cross_entropy_sum
 from bertsmith.model.weight_names import GPT_NAMES
 
@@ -80,26 +81,25 @@ def test_language_model_logits_loss_and_all_gradients_equal_transformers(
 
 @backends
 def test_both_heads_and_all_gradients_equal_transformers(backend, gpt_config, make_inputs, randomise, make_twin):
-    model = randomise(GptDoubleHeads(gpt_config))
+    model = randomise(GptForMultipleChoice(gpt_config))
     twin = make_twin(transformers.OpenAIGPTDoubleHeadsModel, model)
     inputs = make_inputs(lengths=(9, 17, 30, 12, 5, 21))  # three choices for each of two questions
     flat = inputs.flat
-    extract = flat.cu_seqlens[1:].long() - 1
     choices = {name: values.view(2, 3, -1) for name, values in padded_of(inputs).items()}
-    places = (extract - flat.first_tokens).view(2, 3)
+    places = (flat.last_tokens - flat.first_tokens).view(2, 3)
     labels = choices["input_ids"].masked_fill(choices["attention_mask"] == 0, -100)
     right = torch.tensor([2, 0])
     # theirs fails on a mask of choices; it needs none, since what is filled up stands after all tokens
     theirs = twin(choices["input_ids"], mc_token_ids=places, labels=labels, mc_labels=right)
     (theirs.mc_loss + 0.5 * theirs.loss).backward()
 
-    rows = torch.cat([torch.arange(begin, end - 1) for begin, end in zip(flat.borders, flat.borders[1:], strict=False)])
-    ours = model(flat, rows, extract, attention=backend)
-    lm_loss = cross_entropy_sum(ours.lm_logits, flat.token_ids[rows + 1]) / len(rows)
-    choice_loss = cross_entropy_sum(ours.choice_scores.view(2, 3), right) / 2
+    ours = with_language_model(model, flat, attention=backend)
+    lm_loss = ours.language_loss / ours.num_tokens
+    scores = ours.outputs.view(2, 3)
+    choice_loss = cross_entropy_sum(scores, right) / 2
     (choice_loss + 0.5 * lm_loss).backward()
 
-    assert_close(ours.choice_scores.view(2, 3), theirs.mc_logits)
+    assert_close(scores, theirs.mc_logits)
     assert_close(choice_loss, theirs.mc_loss)
     assert_close(lm_loss, theirs.loss)
     assert_gradients_equal(model, twin)
@@ -146,7 +146,7 @@ def test_gradients_of_dropped_out_causal_attention_flow_to_earlier_tokens_only(
     assert seen[:6].all() and not seen[6:].any()
 
 
-@pytest.mark.parametrize("model_class", [Gpt, GptLanguageModel, GptDoubleHeads])
+@pytest.mark.parametrize("model_class", [Gpt, GptLanguageModel, GptForMultipleChoice])
 def test_a_saved_folder_is_read_by_transformers_and_by_us(
     model_class, gpt_config, make_inputs, randomise, tokenizer, tmp_path
 ):
@@ -175,7 +175,7 @@ def test_what_transformers_saves_is_read(gpt_config, make_inputs, tmp_path):
     assert_close(logits, inputs.flatten(twin(**padded_of(inputs)).logits))
     with pytest.raises(ConfigurationError, match="model_type"):
         load_config(BertConfig, tmp_path)
-    choice = load_model(GptDoubleHeads, tmp_path, seed=3).choice
+    choice = load_model(GptForMultipleChoice, tmp_path, seed=3).choice
     assert isinstance(choice, nn.Linear)
     assert choice.weight.abs().max() > 0
 

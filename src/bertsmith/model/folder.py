@@ -38,7 +38,7 @@ from bertsmith.model.configuration import (
     ClassifierLabels,
     read_hugging_face_config,
 )
-from bertsmith.model.gpt import Gpt, GptDoubleHeads, GptLanguageModel, GptModel
+from bertsmith.model.gpt import Gpt, GptLanguageModel, GptModel
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.gpt_for_tasks import (
     GptForMultipleChoice,
@@ -66,7 +66,6 @@ ModelType = TypeVar(
     BertForMaskedWord,
     Gpt,
     GptLanguageModel,
-    GptDoubleHeads,
     GptForSequenceClassification,
     GptForMultipleChoice,
     GptForQuestionAnswering,

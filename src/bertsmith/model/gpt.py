@@ -8,7 +8,7 @@ L layers.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -93,41 +93,7 @@ class GptLanguageModel(nn.Module):
         return PreTrainingOutput(vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt), None)
 
 
-class DoubleHeadsOutput(NamedTuple):
-    """Logits of the language model, and a score of each sequence."""
-
-    lm_logits: Tensor  # [N, V]
-    choice_scores: Tensor  # [B]
-
-
-class GptDoubleHeads(nn.Module):
-    """A language model, and a linear layer that scores a sequence by the last state of one token (3.2, 3.3)."""
-
-    architecture: ClassVar[str] = "OpenAIGPTDoubleHeadsModel"
-    config_class: ClassVar[type[GptConfig]] = GptConfig
-
-    def __init__(self, config: GptConfig):
-        super().__init__()
-        self.config = config
-        self.gpt = Gpt(config)
-        self.choice = nn.Linear(config.n_embd, 1)
-
-    def forward(
-        self, inputs: FlatBatch, rows: Tensor, extract: Tensor, *, attention: AttentionName = "dense"
-    ) -> DoubleHeadsOutput:
-        """Logits of the piece after each token that is asked for, and the scores.
-
-        rows     [N]  int64 indices into T
-        extract  [B]  int64 indices into T: the token of each sequence whose state is scored
-        """
-        states = self.gpt(inputs, torch.cat([extract, rows]), attention=attention)
-        extracted, others = states.tensor_split([len(extract)])
-        rate = self.config.summary_first_dropout if self.training else 0.0
-        scores = self.choice(dropout(extracted, rate)).squeeze(1)
-        return DoubleHeadsOutput(vocabulary_logits(others, self.gpt), scores)
-
-
-GptModel = Gpt | GptLanguageModel | GptDoubleHeads
+GptModel = Gpt | GptLanguageModel
 
 
 def vocabulary_logits(states: Tensor, gpt: Gpt) -> Tensor:
