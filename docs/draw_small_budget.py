@@ -22,7 +22,9 @@ def main() -> None:
         name: [(scores["step"] * run["tokens"] / run["steps"], scores["token_loss"]) for scores in run["held_out"]]
         for name, run in first_run.items()
     }
-    curves["co-occurrence (recipe lunch)"] = [(scores.step * tokens_a_step, scores.token_loss) for scores in lunch.curve]
+    curves["co-occurrence (recipe lunch)"] = [
+        (scores.step * tokens_a_step, scores.token_loss) for scores in lunch.curve
+    ]
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for (name, points), colour in zip(curves.items(), ("tab:orange", "tab:blue", "tab:green"), strict=True):

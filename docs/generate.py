@@ -21,7 +21,8 @@ from bertsmith.tasks.catalogue import TASKS
 
 DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
-PAGES = ("commands.md", "recipes.md", "plateau.md", "tasks.md", "results/first-run.md")
+PAGES = ("commands.md", "recipes.md", "plateau.md", "tasks.md", "results/first-run.md", "results/every-task.md")
+EVERY_TASK = DOCS / "results" / "every-task"  # of benchmarks/every_task.py, a file for each task and start
 CELLS = DOCS / "results" / "cells"  # of `bertsmith compare`, a folder for each study
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -46,6 +47,7 @@ def _content(name: str) -> str:
         "first-run-pretraining": pretraining_table,
         "first-run-tasks": task_table,
         "by-the-clock": clock_table,
+        "every-task": every_task_table,
         "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
         "hour-pretraining": lambda: study_table("hour", tasks=False),
         "hour-tasks": lambda: gain_table(["hour", "lunch"], "untrained"),
@@ -165,6 +167,30 @@ def task_table() -> str:
             cells += [_spread(scores), f"{100 * (statistics.fmean(scores) - statistics.fmean(untrained)):+.1f}"]
         rows.append(f"| {' | '.join(cells)} |")
     header = "| task | same answer for all | untrained | `normal` | gain | `neighbour` | gain |"
+    return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
+
+
+def every_task_table() -> str:
+    """Dev scores of the thirteen tasks from an untrained and a pre-trained network, and the settings of each."""
+    rows = []
+    for path in sorted(EVERY_TASK.glob("*-pretrained.json")):
+        task = path.name.removesuffix("-pretrained.json")
+        pretrained = json.loads(path.read_text(encoding="utf-8"))
+        other = EVERY_TASK / f"{task}-untrained.json"
+        untrained = json.loads(other.read_text(encoding="utf-8")) if other.is_file() else None
+        metric, scores = next(iter(pretrained["scores"].items()))
+        before = untrained["scores"][metric] if untrained else None
+        gain = f"{100 * (statistics.fmean(scores) - statistics.fmean(before)):+.1f}" if before else ""
+        settings = "; ".join(
+            f"`{key} = {value:g}`"
+            for group in pretrained["settings"].values()
+            for key, value in group.items()
+            if isinstance(value, int | float)
+        )
+        counts = f"{pretrained['examples']['train']:,} | {pretrained['examples']['dev']:,}"
+        cells = [_spread(before) if before else "", f"{_spread(scores)} ({len(scores)})", gain, settings]
+        rows.append(f"| {task}, {metric} | {counts} | {' | '.join(cells)} |")
+    header = "| task | learnt from | scored on | untrained | pre-trained (seeds) | gain | settings |"
     return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 

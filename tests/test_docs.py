@@ -54,7 +54,7 @@ def first_cells(text: str) -> list[list[str]]:
     return [names for row in rows if (names := re.findall(r"`([^`]+)`", row))]
 
 
-@pytest.mark.parametrize("page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md"])
+@pytest.mark.parametrize("page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md", "results/every-task.md"])
 def test_the_tables_are_those_of_the_code(page, generate):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
@@ -71,6 +71,7 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
         "hour-tasks",
         "hour-pretraining",
     ]
+    assert generate.blocks("results/every-task.md") == ["every-task"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
 
 
