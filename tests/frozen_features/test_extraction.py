@@ -52,7 +52,7 @@ def their_states(encoder):
         ({"layers": ("5", "0"), "combine": "mean"}, lambda layers: layers[[0, 5]].mean(0)),
         ({"layers": ("3", "1")}, lambda layers: np.concatenate([layers[3], layers[1]], axis=-1)),
     ],
-    ids=str,
+    ids=["embeddings", "second-to-last", "last", "last4", "weighted", "sum", "mean", "in the order asked"],
 )  # fmt: skip
 def test_every_row_of_table_7_equals_transformers(given, combine, encoder, their_states):
     made = extractor(encoder, **given)

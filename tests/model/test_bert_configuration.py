@@ -39,7 +39,6 @@ def test_transformers_configuration_is_read_and_its_other_keys_ignored():
     [
         ("model_type", "roberta"),
         ("position_embedding_type", "relative_key"),
-        ("is_decoder", True),
         ("add_cross_attention", True),
         ("hidden_act", "silu"),
         ("hidden_size", 100),
