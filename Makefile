@@ -4,7 +4,7 @@
 #   make test         the tests that take seconds each, with coverage
 #   make test-all     those and the ones that take minutes each
 #   make lint         ruff (lint and format) and mypy
-#   make bench        the benchmarks of benchmarks/
+#   make bench        a pre-training step against transformers, side by side; the other benchmarks say what they take
 #   make clean        remove the environment and every build product
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -29,7 +29,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/dev
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python benchmarks/pretraining_step.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -54,7 +54,9 @@ def first_cells(text: str) -> list[list[str]]:
     return [names for row in rows if (names := re.findall(r"`([^`]+)`", row))]
 
 
-@pytest.mark.parametrize("page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md", "results/every-task.md"])
+@pytest.mark.parametrize(
+    "page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md", "results/every-task.md"]
+)
 def test_the_tables_are_those_of_the_code(page, generate):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
