@@ -16,15 +16,16 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bertsmith.core.configuration import build_settings
+from bertsmith.study.trials import read_outcome
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 
 STARTS = {"pretrained": "pretrained", "untrained": "random"}
-Files = Mapping[str, Path]
 
 # Settings of `finetune` where they differ from the task's own. Small networks want the rate that the authors of the
 # small published ones found best; epochs are few where a task is large, for this is for a laptop.
@@ -153,14 +154,10 @@ def trial_config(name: str, folder: Path, model: Path, out: Path, start: str, se
 
 def summarise(out: Path, config: FinetuneConfig) -> dict[str, Any]:
     """What stays of a task's runs: dev scores of every seed after its last epoch."""
-    outcome = json.loads((out / RESULTS_FILE).read_text(encoding="utf-8"))
-    last = [next(iter(seed["epochs"][seed["kept_epoch"] - 1]["dev"].values())) for seed in outcome["seeds"]]
-    metrics = sorted(last[0], key=lambda metric: metric != outcome["metric"])  # the task's first one first
-    return {
+    parts = json.loads((out / RESULTS_FILE).read_text(encoding="utf-8"))["parts"]
+    return asdict(read_outcome(out / RESULTS_FILE)) | {
         "settings": config.model_dump(mode="json", include={"training", "inputs", "columns"}, exclude_unset=True),
-        "examples": {part: entry["examples"] for part, entry in outcome["parts"].items()},
-        "scores": {metric: [scores[metric] for scores in last] for metric in metrics},
-        "collapsed": outcome["collapsed"],
+        "examples": {part: entry["examples"] for part, entry in parts.items()},
     }
 
 

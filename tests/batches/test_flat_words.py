@@ -26,7 +26,6 @@ def test_a_sentence_stands_between_a_begin_and_an_end():
     begin, end = BEGIN_SENTENCE, END_SENTENCE
     assert spelled == [begin, a, b, end, begin, end, begin, b, end]
     assert flat.lengths.tolist() == [4, 2, 3]
-    assert flat.borders == [0, 4, 6, 9]
     assert flat.words.nonzero().squeeze(1).tolist() == [1, 2, 7]
 
 

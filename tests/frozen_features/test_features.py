@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertsmith.core.artefact import read_manifest
+from bertsmith.core.artefact import read_manifest, verify_artefact
 from bertsmith.core.errors import ArtefactExists, BertsmithError, DamagedArtefact, InputError
 from bertsmith.frozen_features.extraction import FeatureExtractor
-from bertsmith.frozen_features.feature_file import FEATURES_FILE, Features, verify_features
+from bertsmith.frozen_features.feature_file import FEATURES_FILE, Features
 from bertsmith.frozen_features.features import FeaturesConfig, features
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.tasks.inference import InferenceSettings
@@ -75,13 +75,17 @@ def test_the_manifest_says_what_made_it(encoder, texts_file, tmp_path):
     assert manifest.made_from["model"] == read_manifest(encoder, "model").fingerprint
     assert manifest.facts["layers"] == [5, 0]
     assert manifest.configuration["vectors"]["combine"] == "mean"
-    verify_features(tmp_path / "out")
+    verify_artefact(tmp_path / "out", "features")
     stored = tmp_path / "out" / FEATURES_FILE
     changed = bytearray(stored.read_bytes())
     changed[len(changed) // 2] ^= 1
     stored.write_bytes(changed)
+    Features.open(tmp_path / "out")  # as long as before
     with pytest.raises(DamagedArtefact, match=FEATURES_FILE):
-        verify_features(tmp_path / "out")
+        verify_artefact(tmp_path / "out", "features")
+    stored.write_bytes(changed[:-1])
+    with pytest.raises(DamagedArtefact, match="instead of"):
+        Features.open(tmp_path / "out")
 
 
 def test_columns_of_tables_are_read(encoder, tmp_path):

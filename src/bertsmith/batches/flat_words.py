@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,8 +68,3 @@ class FlatWords:
         inside[ends - 1] = False
         inside[ends - self.lengths] = False
         return inside
-
-    @property
-    def borders(self) -> list[int]:
-        """Where each sentence begins among the T, and the end of the last."""
-        return [0, *np.cumsum(self.lengths.numpy()).tolist()]

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from bertsmith.core.artefact import read_manifest, verify_artefact
+from bertsmith.core.artefact import check_sizes, read_manifest
 from bertsmith.frozen_features.extraction import TextFeatures
 
 KIND = "features"
@@ -71,7 +71,7 @@ def write_features(folder: Path, width: int, numbers: NumberFormat) -> Iterator[
 
 
 class Features:
-    """Features that were written, mapped into memory: nothing is read before it is asked for.
+    """Features that were written, mapped into memory: no vector is read before it is asked for.
 
     table    all rows and columns, as pyarrow has them
     num_texts
@@ -86,9 +86,10 @@ class Features:
     def open(cls, folder: Path) -> "Features":
         """Open what `features` wrote. Raises ArtefactError and its subclasses for anything else.
 
-        The sizes of its files are checked; `verify_artefact` reads them all.
+        Of its files only the sizes are checked.
         """
         manifest = read_manifest(folder, KIND)
+        check_sizes(folder, manifest)
         with pa.memory_map(str(folder / FEATURES_FILE)) as file:
             table = pa.ipc.open_file(file).read_all()
         return cls(table, manifest.facts["texts"])
@@ -108,11 +109,6 @@ class Features:
     def vectors(self) -> npt.NDArray[np.floating]:
         """All vectors [rows, D] as they are stored."""
         return _vectors(self.table)
-
-
-def verify_features(folder: Path) -> None:
-    """Hash all files; raises DamagedArtefact if one is not what was written."""
-    verify_artefact(folder, KIND)
 
 
 def _vectors(table: pa.Table) -> npt.NDArray[np.floating]:

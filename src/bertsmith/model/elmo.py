@@ -56,13 +56,13 @@ class Direction(nn.Module):
         steps = Steps.of(lengths, backward=self.backward)
         rate = self.dropout_rate if self.training else 0.0
         rows = words.index_select(0, steps.order)
+        sentence_places = steps.longest_first.argsort()
         found, left = [], []
         for number, layer in enumerate(self.layers):
             before = None if states is None else LstmState(*(part[steps.longest_first] for part in states[number]))
             outputs, after = layer(dropout(rows, rate), steps.counts, before)
             rows = outputs + rows if self.residual and number else outputs
             found.append(rows.index_select(0, steps.places))
-            sentence_places = steps.longest_first.argsort()
             left.append(LstmState(*(part[sentence_places] for part in after)))
         return found, left
 

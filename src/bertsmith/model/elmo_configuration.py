@@ -30,8 +30,7 @@ class ElmoConfig(Settings):
     residual: bool = Field(True, description="layers after the first add their input to their output")
     cell_clip: float | None = Field(3.0, gt=0, description="largest absolute value of the memory; None: any")
     projection_clip: float | None = Field(3.0, gt=0, description="largest absolute value of an output; None: any")
-    dropout: float = Field(0.1, ge=0, lt=1, description="of the input of each LSTM layer, and of the last output")
-    initializer_range: float = Field(0.02, gt=0, description="standard deviation of initial embeddings of characters")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of the input of each LSTM layer")
 
     @model_validator(mode="after")
     def _filters_fit_the_word(self) -> Self:

@@ -64,11 +64,12 @@ def run_trials(
                 "runtime": runtime.model_dump(exclude_unset=True),
             }
             finetune_task(build_settings(FinetuneConfig, settings))
-        outcomes[trial.task] = _read_outcome(folder / RESULTS_FILE)
+        outcomes[trial.task] = read_outcome(folder / RESULTS_FILE)
     return outcomes
 
 
-def _read_outcome(path: Path) -> TaskOutcome:
+def read_outcome(path: Path) -> TaskOutcome:
+    """The dev scores in a `results.json` of `finetune`."""
     results = json.loads(path.read_text(encoding="utf-8"))
     last = [next(iter(seed["epochs"][seed["kept_epoch"] - 1]["dev"].values())) for seed in results["seeds"]]
     metrics = sorted(last[0], key=lambda metric: metric != results["metric"])  # the task's first one first
