@@ -81,7 +81,8 @@ def test_stock_transformers_loads_a_pretraining_folder_with_equal_logits(pretrai
     with torch.inference_mode():
         theirs = twin(**inputs.padded)
         ours = pretrained(inputs.flat, torch.arange(inputs.flat.num_tokens))
-    assert_close(ours.token_logits, inputs.flatten(theirs.prediction_logits))
+        token_logits = ours.token_logits
+    assert_close(token_logits, inputs.flatten(theirs.prediction_logits))
     assert_close(ours.nsp_logits, theirs.seq_relationship_logits)
 
 

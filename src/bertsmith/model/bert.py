@@ -15,8 +15,9 @@ from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName, reference_attention
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.embeddings import Embeddings
-from bertsmith.model.encoder import Encoder
+from bertsmith.model.encoder import Encoder, filled_up
 from bertsmith.model.heads import MaskedLanguageModelHead, Pooler
+from bertsmith.model.vocabulary_scores import VocabularyScores
 
 
 class Bert(nn.Module):
@@ -85,8 +86,13 @@ class Bert(nn.Module):
 class PreTrainingOutput(NamedTuple):
     """Logits of both pre-training tasks."""
 
-    token_logits: Tensor  # [M, V] of the pieces that stand at the masked places, or after them
+    token_scores: VocabularyScores  # of the pieces that stand at the masked places, or after them
     nsp_logits: Tensor | None  # [B, 2], index 0: B follows A; None for a model without this head
+
+    @property
+    def token_logits(self) -> Tensor:
+        """[M, V]"""
+        return self.token_scores.logits
 
 
 class BertForPreTraining(nn.Module):
@@ -109,10 +115,10 @@ class BertForPreTraining(nn.Module):
 
         masked_positions  [M]  int64 indices into T
         """
-        rows = torch.cat([inputs.first_tokens, masked_positions])
+        rows = torch.cat([inputs.first_tokens, filled_up(masked_positions)])
         first_states, masked_states = self.bert(inputs, rows, attention=attention).tensor_split([inputs.num_sequences])
-        token_logits = self.masked_lm(masked_states, self.bert.embeddings.tokens.weight)
-        return PreTrainingOutput(token_logits, self.next_sentence(self.bert.pool(first_states)))
+        token_scores = self.masked_lm.scores(masked_states, self.bert.embeddings.tokens.weight, len(masked_positions))
+        return PreTrainingOutput(token_scores, self.next_sentence(self.bert.pool(first_states)))
 
 
 class BertForMaskedLM(nn.Module):
@@ -134,5 +140,6 @@ class BertForMaskedLM(nn.Module):
 
         masked_positions  [M]  int64 indices into T
         """
-        masked_states = self.bert(inputs, masked_positions, attention=attention)
-        return PreTrainingOutput(self.masked_lm(masked_states, self.bert.embeddings.tokens.weight), None)
+        masked_states = self.bert(inputs, filled_up(masked_positions), attention=attention)
+        token_scores = self.masked_lm.scores(masked_states, self.bert.embeddings.tokens.weight, len(masked_positions))
+        return PreTrainingOutput(token_scores, None)

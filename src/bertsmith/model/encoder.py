@@ -96,8 +96,12 @@ class Encoder(nn.Module):
         if rows is None:
             yield self.layers[-1](states, attend, None)[:num_tokens]
         else:
-            padded = nn.functional.pad(rows, (0, padded_rows(len(rows)) - len(rows)))  # the first token again
-            yield self.layers[-1](states, attend, padded)[: len(rows)]
+            yield self.layers[-1](states, attend, filled_up(rows))[: len(rows)]
+
+
+def filled_up(rows: Tensor) -> Tensor:
+    """Indices [N], and the first token's until there are `padded_rows`."""
+    return nn.functional.pad(rows, (0, padded_rows(len(rows)) - len(rows)))
 
 
 def padded_rows(count: int) -> int:

@@ -18,8 +18,9 @@ from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.dropout import dropout
 from bertsmith.model.embeddings import require_positions, sum_of_embeddings
-from bertsmith.model.encoder import Encoder
+from bertsmith.model.encoder import Encoder, filled_up
 from bertsmith.model.gpt_configuration import GptConfig
+from bertsmith.model.vocabulary_scores import VocabularyScores
 
 
 class GptEmbeddings(nn.Module):
@@ -90,15 +91,16 @@ class GptLanguageModel(nn.Module):
 
         rows  [N]  int64 indices into T
         """
-        return PreTrainingOutput(vocabulary_logits(self.gpt(inputs, rows, attention=attention), self.gpt), None)
+        states = self.gpt(inputs, filled_up(rows), attention=attention)
+        return PreTrainingOutput(vocabulary_scores(states, self.gpt, len(rows)), None)
 
 
 GptModel = Gpt | GptLanguageModel
 
 
-def vocabulary_logits(states: Tensor, gpt: Gpt) -> Tensor:
-    """Logits of the piece after some tokens, by the token embeddings: [N, H] to [N, V]."""
-    return nn.functional.linear(states, gpt.embeddings.tokens.weight)
+def vocabulary_scores(states: Tensor, gpt: Gpt, num_tokens: int) -> VocabularyScores:
+    """Scores of the piece after each of the first N tokens of some rows [R, H], by the token embeddings."""
+    return VocabularyScores(states, gpt.embeddings.tokens.weight, None, num_tokens)
 
 
 @torch.no_grad()

@@ -18,9 +18,9 @@ from bertsmith.model.attention import AttentionName
 from bertsmith.model.bert_for_tasks import OutputsPer
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.dropout import dropout
-from bertsmith.model.gpt import Gpt, vocabulary_logits
+from bertsmith.model.encoder import filled_up
+from bertsmith.model.gpt import Gpt, vocabulary_scores
 from bertsmith.model.gpt_configuration import GptConfig
-from bertsmith.model.losses import cross_entropy_sum
 
 
 class GptForSequenceClassification(nn.Module):
@@ -148,8 +148,8 @@ def with_language_model(
     has_next = torch.ones(inputs.num_tokens, dtype=torch.bool, device=states.device)
     has_next[inputs.last_tokens] = False
     before = has_next.nonzero().squeeze(1)  # [M]
-    logits = vocabulary_logits(states.index_select(0, before), network.gpt)
-    loss = cross_entropy_sum(logits, inputs.token_ids[before + 1])
+    scores = vocabulary_scores(states.index_select(0, filled_up(before)), network.gpt, len(before))
+    loss, _ = scores.judge(inputs.token_ids[before + 1])
     asked = inputs.last_tokens if network.outputs_per == "sequence" else rows
     outputs = network.outputs(states if asked is None else states.index_select(0, asked))
     return OutputsAndLanguage(outputs, loss, len(before))

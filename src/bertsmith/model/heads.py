@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.encoder import activate
+from bertsmith.model.vocabulary_scores import VocabularyScores
 
 
 class Pooler(nn.Module):
@@ -35,5 +36,9 @@ class MaskedLanguageModelHead(nn.Module):
 
     def forward(self, states: Tensor, token_embeddings: Tensor) -> Tensor:
         """Logits of some tokens: [M, H] and [V, H] to [M, V]."""
-        states = self.norm(activate(self.transform(states), self.activation))
-        return nn.functional.linear(states, token_embeddings, self.bias)
+        return self.scores(states, token_embeddings, len(states)).logits
+
+    def scores(self, states: Tensor, token_embeddings: Tensor, num_tokens: int) -> VocabularyScores:
+        """The same, not yet made, of the first M of some rows [R, H]."""
+        transformed = self.norm(activate(self.transform(states), self.activation))  # [R, H]
+        return VocabularyScores(transformed, token_embeddings, self.bias, num_tokens)

@@ -42,7 +42,7 @@ def count_correct(logits: Tensor, labels: Tensor) -> Tensor:
     labels   [N]     int64
     returns  []      float32
     """
-    return _correct_rows(logits.detach(), labels)[1].sum()
+    return _correct_rows_of(logits, labels)[1].sum()
 
 
 def correctness(logits: Tensor, labels: Tensor) -> Tensor:
@@ -52,26 +52,40 @@ def correctness(logits: Tensor, labels: Tensor) -> Tensor:
     labels   [N]     int64
     returns  [N]     float32
     """
-    rows, shares = _correct_rows(logits.detach(), labels)
+    rows, shares = _correct_rows_of(logits, labels)
     return shares.new_zeros(len(labels)).index_copy_(0, rows, shares)
 
 
-def _correct_rows(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _correct_rows_of(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    logits = logits.detach()
+    return correct_rows(logits, logits.gather(1, labels[:, None]).squeeze(1), logits.amax(dim=1))
+
+
+def correct_rows(logits: Tensor, own: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
     """The rows whose label has the largest logit, [R] int64, and what they count, [R] float32.
 
     In bfloat16 such ties are common. Looks for them only where the label's logit is the largest: an argmax over a
     vocabulary costs a CPU a twelfth of a training step, this a hundredth.
+
+    logits   [N, C]
+    own      [N]     those of the labels
+    largest  [N]     of each row
     """
-    largest = logits.amax(dim=1, keepdim=True)
-    hits = (logits.gather(1, labels[:, None]) == largest).squeeze(1).nonzero().squeeze(1)
+    hits = (own == largest).nonzero().squeeze(1)
     rows = logits[hits]
-    ties = torch.eq(rows, largest[hits], out=torch.empty_like(rows))  # 0 or 1; several times faster than as booleans
+    ties = torch.eq(rows, largest[hits, None], out=torch.empty_like(rows))  # 0 or 1; several times faster than booleans
     return hits, ties.sum(dim=1, dtype=torch.float32).reciprocal()
 
 
 def squared_error_sum(predictions: Tensor, targets: Tensor) -> Tensor:
     """The sum of squared differences: [N] and [N] to [], float32."""
     return nn.functional.mse_loss(predictions.float(), targets.float(), reduction="sum")
+
+
+def rows_at_a_time(num_rows: int, width: int) -> list[slice]:
+    """Parts of a matrix whose float32 copies stay in the cache."""
+    size = max(1, _CHUNK_ELEMENTS // width)
+    return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
 
 
 def _losses_of_rows(logits: Tensor, labels: Tensor, gradient: Tensor | None) -> Tensor:
@@ -81,10 +95,8 @@ def _losses_of_rows(logits: Tensor, labels: Tensor, gradient: Tensor | None) -> 
     row is log(sum(exp(logits))) - logit[label], where the first term is max(logits) - log(max(p)), and its gradient is
     p - one_hot(label).
     """
-    size = max(1, _CHUNK_ELEMENTS // logits.shape[1])
     losses = logits.new_empty(len(labels), dtype=torch.float32)
-    for start in range(0, len(labels), size):
-        part = slice(start, start + size)
+    for part in rows_at_a_time(len(labels), logits.shape[1]):
         rows, label = logits[part], labels[part, None]
         probabilities = torch.softmax(rows.float(), dim=1)
         normaliser = rows.amax(dim=1) - probabilities.amax(dim=1).log_()

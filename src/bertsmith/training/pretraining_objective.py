@@ -23,21 +23,13 @@ class PretrainingObjective:
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Loss (scalar) and the metrics token_loss, token_accuracy and, with NSP, nsp_loss, nsp_accuracy."""
         output = self.model(micro_batch.inputs, micro_batch.masked_positions)
-        token_loss, token_accuracy = _share_of_mean(
-            output.token_logits, micro_batch.masked_labels, len(whole_batch.masked_labels)
-        )
-        metrics = {"token_loss": token_loss.detach(), "token_accuracy": token_accuracy}
+        count = max(len(whole_batch.masked_labels), 1)  # whole words may leave a small batch without a label
+        token_loss, num_correct = output.token_scores.judge(micro_batch.masked_labels)
+        token_loss = token_loss / count
+        metrics = {"token_loss": token_loss.detach(), "token_accuracy": num_correct / count}
         if micro_batch.not_next is None:
             return token_loss, metrics
-        nsp_loss, nsp_accuracy = _share_of_mean(output.nsp_logits, micro_batch.not_next, whole_batch.num_sequences)
+        assert output.nsp_logits is not None
+        nsp_loss = cross_entropy_sum(output.nsp_logits, micro_batch.not_next) / whole_batch.num_sequences
+        nsp_accuracy = count_correct(output.nsp_logits, micro_batch.not_next) / whole_batch.num_sequences
         return token_loss + nsp_loss, metrics | {"nsp_loss": nsp_loss.detach(), "nsp_accuracy": nsp_accuracy}
-
-
-def _share_of_mean(logits: Tensor, labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Cross-entropy and accuracy of a part of `count` predictions, as shares of the means over all of them.
-
-    logits  [N, C]  any float dtype; the loss is computed in float32
-    labels  [N]     int64 class indices
-    """
-    count = max(count, 1)  # whole words may leave a small batch without a label
-    return cross_entropy_sum(logits, labels) / count, count_correct(logits, labels) / count

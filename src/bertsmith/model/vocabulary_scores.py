@@ -1,0 +1,85 @@
+"""Scores over the vocabulary, as what they are made of: whoever trains needs their loss, and never all of them at once.
+
+Logits are the widest thing in a training step of a small model. Here they are made once, and the gradient takes their
+place in memory, a few rows at a time; the rows are filled up to a number that comes again (`encoder.padded_rows`).
+
+Legend: N tokens that are scored, R >= N rows, H hidden size, V vocabulary size.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from bertsmith.model.losses import correct_rows, rows_at_a_time
+
+
+@dataclass(frozen=True, eq=False)
+class VocabularyScores:
+    """Scores of N tokens over the vocabulary: `states @ matrix.T + bias`.
+
+    states      [R, H]  the rows after N are filling
+    matrix      [V, H]
+    bias        [V]     None: zeros
+    num_tokens  N
+    """
+
+    states: Tensor
+    matrix: Tensor
+    bias: Tensor | None
+    num_tokens: int
+
+    @property
+    def logits(self) -> Tensor:
+        """[N, V]"""
+        return nn.functional.linear(self.states[: self.num_tokens], self.matrix, self.bias)
+
+    def judge(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """How well the labels are told: the sum of the losses, and how many are right (`losses.count_correct`).
+
+        labels   [N]  int64
+        returns  [], [] float32; only the loss has a gradient
+        """
+        judged: tuple[Tensor, Tensor] = _JudgedScores.apply(self.states, self.matrix, self.bias, labels)  # type: ignore[no-untyped-call]
+        return judged
+
+
+class _JudgedScores(torch.autograd.Function):
+    """Cross-entropy of a linear layer's outputs (`losses.cross_entropy_sum`), with the backward pass written out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        states: Tensor,
+        matrix: Tensor,
+        bias: Tensor | None,
+        labels: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        scores = nn.functional.linear(states, matrix, bias)  # [R, V]
+        total, correct = (scores.new_zeros((), dtype=torch.float32) for _ in range(2))
+        for part in rows_at_a_time(len(labels), scores.shape[1]):
+            rows, label = scores[part].float(), labels[part, None]
+            largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
+            correct += correct_rows(rows, own, largest)[1].sum()
+            gradient = torch.softmax(rows, dim=1)
+            total += (largest - gradient.amax(dim=1).log_() - own).sum()
+            scores[part] = gradient.scatter_add_(1, label, gradient.new_full(label.shape, -1.0))
+        scores[len(labels) :] = 0.0
+        ctx.save_for_backward(states, matrix, scores)
+        ctx.has_bias = bias is not None
+        ctx.mark_non_differentiable(correct)
+        return total, correct
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        states, matrix, gradient = ctx.saved_tensors
+        scale = loss_gradient.item()
+        states_gradient = torch.addmm(torch.empty_like(states), gradient, matrix, beta=0, alpha=scale)
+        matrix_gradient = torch.addmm(torch.empty_like(matrix), gradient.mT, states, beta=0, alpha=scale)
+        bias_gradient = None
+        if ctx.has_bias:
+            bias_gradient = gradient.sum(dim=0, dtype=torch.float32).mul_(scale).to(gradient.dtype)
+        return states_gradient, matrix_gradient, bias_gradient, None
