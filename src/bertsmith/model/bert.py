@@ -91,7 +91,7 @@ class PreTrainingOutput(NamedTuple):
 
     @property
     def token_logits(self) -> Tensor:
-        """[M, V]"""
+        """The scores themselves, [M, V]."""
         return self.token_scores.logits
 
 

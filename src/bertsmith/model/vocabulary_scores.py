@@ -33,7 +33,7 @@ class VocabularyScores:
 
     @property
     def logits(self) -> Tensor:
-        """[N, V]"""
+        """The scores themselves, [N, V]."""
         return nn.functional.linear(self.states[: self.num_tokens], self.matrix, self.bias)
 
     def judge(self, labels: Tensor) -> tuple[Tensor, Tensor]:
