@@ -158,5 +158,5 @@ def test_an_untrained_gpt_is_learnt_too_and_hidden_words_are_refused(gpt, tmp_pa
     prompt = {"kind": "masked-words", "template": "{text} it was [MASK].", "words": ("0=bad", "1=good")}
     hidden = settings | {"out": tmp_path / "no", "initialisation": "pretrained"}
     hidden["task_data"] = settings["task_data"] | prompt
-    with pytest.raises(ConfigurationError, match="a GPT has not learnt to tell them"):
+    with pytest.raises(ConfigurationError, match="has not learnt to tell them"):
         finetune_task(build_settings(FinetuneConfig, hidden))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.model.layer_names import layer_numbers
 
 Combination = Literal["concatenate", "sum", "mean"]
-_NAMES = ("embeddings", "second-to-last", "last", "last4", "all")
 
 
 class LayerChoice(Settings):
@@ -40,11 +40,7 @@ class LayerChoice(Settings):
 
         raises  ConfigurationError for a layer that it does not have, a layer named twice, or a wrong number of weights
         """
-        chosen = [number for entry in self.layers for number in _numbers(entry, num_layers)]
-        if len(set(chosen)) < len(chosen):
-            raise ConfigurationError(
-                f"--layers {' '.join(self.layers)} names a layer twice; the network has {num_layers}."
-            )
+        chosen = layer_numbers(self.layers, num_layers, "--layers")
         if self.weights and len(self.weights) != len(chosen):
             raise ConfigurationError(
                 f"--weights has {len(self.weights)} numbers for {len(chosen)} layers; give one for each."
@@ -65,20 +61,3 @@ class LayerChoice(Settings):
             return torch.cat(exact, dim=1)
         total = torch.stack(exact).sum(0)
         return total if self.combine == "sum" else total / len(exact)
-
-
-def _numbers(entry: str, num_layers: int) -> list[int]:
-    named = {
-        "embeddings": [0],
-        "second-to-last": [num_layers - 1],
-        "last": [num_layers],
-        "last4": list(range(num_layers - 3, num_layers + 1)),
-        "all": list(range(1, num_layers + 1)),
-    }
-    numbers = named.get(entry, [int(entry)] if entry.isdecimal() else [])
-    if not numbers or min(numbers) < 0 or max(numbers) > num_layers:
-        raise ConfigurationError(
-            f"This network has no layer '{entry}': it has {num_layers} layers. --layers takes {', '.join(_NAMES)}, or "
-            f"numbers from 0 (the embeddings) to {num_layers}."
-        )
-    return numbers

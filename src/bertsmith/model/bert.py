@@ -5,7 +5,6 @@ size, V vocabulary size, A heads, L layers.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName, reference_attention
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.embeddings import Embeddings
-from bertsmith.model.encoder import Encoder, filled_up
+from bertsmith.model.encoder import Encoder, chosen_states, filled_up
 from bertsmith.model.heads import MaskedLanguageModelHead, Pooler
 from bertsmith.model.vocabulary_scores import VocabularyScores
 
@@ -53,10 +52,8 @@ class Bert(nn.Module):
 
         raises  ValueError for a layer that is not there
         """
-        if not layers or min(layers) < 0 or max(layers) > self.config.num_hidden_layers:
-            raise ValueError(f"the layers are 0 to {self.config.num_hidden_layers}, not {list(layers)}")
-        found = list(islice(self._states(inputs, self._attention(inputs, attention)), max(layers) + 1))
-        return [found[layer] for layer in layers]
+        states = self._states(inputs, self._attention(inputs, attention))
+        return chosen_states(states, layers, self.config.num_hidden_layers)
 
     def attention_probabilities(self, inputs: FlatBatch) -> list[list[Tensor]]:
         """For each layer, for each sequence b of length S_b: who looks at whom, [A, S_b, S_b]; rows sum to 1."""
@@ -73,6 +70,10 @@ class Bert(nn.Module):
             raise ValueError("this encoder has no pooler")
         pooled: Tensor = self.pooler(first_states)
         return pooled
+
+    def summary_tokens(self, inputs: FlatBatch) -> Tensor:
+        """The token of each sequence that has seen all of it, [B] indices: the first; from left to right, the last."""
+        return inputs.last_tokens if self.config.is_decoder else inputs.first_tokens
 
     def _attention(self, inputs: FlatBatch, name: AttentionName) -> Attend:
         return ATTENTION_BACKENDS[name](inputs, self.config.num_attention_heads, causal=self.config.is_decoder)

@@ -21,7 +21,10 @@ OutputsPer = Literal["sequence", "token"]
 
 
 class BertForSequenceClassification(nn.Module):
-    """A label, several labels or a number for a text or a pair (BERT 4.1): pooled state, dropout, linear layer."""
+    """A label, several labels or a number for a text or a pair (BERT 4.1): pooled state, dropout, linear layer.
+
+    The pooled state is that of the first token; from left to right only the last one has seen the text, so it is its.
+    """
 
     architecture: ClassVar[str] = "BertForSequenceClassification"
     config_class: ClassVar[type[BertConfig]] = BertConfig
@@ -37,7 +40,7 @@ class BertForSequenceClassification(nn.Module):
 
     def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
         """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
-        pooled = self.bert.pool(self.bert(inputs, inputs.first_tokens, attention=attention))
+        pooled = self.bert.pool(self.bert(inputs, self.bert.summary_tokens(inputs), attention=attention))
         logits: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
         return logits
 
@@ -58,7 +61,7 @@ class BertForMultipleChoice(nn.Module):
 
     def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
         """The score of each sequence, [B, 1]. Whoever knows which of them are choices of one question compares them."""
-        pooled = self.bert.pool(self.bert(inputs, inputs.first_tokens, attention=attention))
+        pooled = self.bert.pool(self.bert(inputs, self.bert.summary_tokens(inputs), attention=attention))
         scores: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
         return scores
 

@@ -81,6 +81,11 @@ class BertConfig(Settings):
         return self.model_copy(update=dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), rate))
 
     @property
+    def state_size(self) -> int:
+        """Width H of a state, whatever the family calls it."""
+        return self.hidden_size
+
+    @property
     def head_size(self) -> int:
         """Width D of one attention head."""
         return self.hidden_size // self.num_attention_heads

@@ -4,7 +4,8 @@ Legend: T tokens, N tokens whose states are asked for (inside the encoder both a
 size, F feed-forward size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +98,17 @@ class Encoder(nn.Module):
             yield self.layers[-1](states, attend, None)[:num_tokens]
         else:
             yield self.layers[-1](states, attend, filled_up(rows))[: len(rows)]
+
+
+def chosen_states(states: Iterator[Tensor], layers: Sequence[int], num_layers: int) -> list[Tensor]:
+    """Those of some layers in the order asked: 0 the embeddings, `num_layers` the last; none above is computed.
+
+    raises  ValueError for a layer that is not there
+    """
+    if not layers or min(layers) < 0 or max(layers) > num_layers:
+        raise ValueError(f"the layers are 0 to {num_layers}, not {list(layers)}")
+    found = list(islice(states, max(layers) + 1))
+    return [found[layer] for layer in layers]
 
 
 def filled_up(rows: Tensor) -> Tensor:

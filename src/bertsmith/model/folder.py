@@ -32,6 +32,14 @@ from bertsmith.model.bert_for_tasks import (
     BertModel,
     MaskedWordIds,
 )
+from bertsmith.model.bilstm_configuration import BiLstmConfig
+from bertsmith.model.bilstm_for_tasks import (
+    BiLstmForMultipleChoice,
+    BiLstmForQuestionAnswering,
+    BiLstmForSequenceClassification,
+    BiLstmForTokenClassification,
+    BiLstmTaskNetwork,
+)
 from bertsmith.model.configuration import (
     CONFIGURATION_FILE,
     BertConfig,
@@ -70,19 +78,31 @@ ModelType = TypeVar(
     GptForMultipleChoice,
     GptForQuestionAnswering,
     GptForTokenClassification,
+    BiLstmForSequenceClassification,
+    BiLstmForMultipleChoice,
+    BiLstmForQuestionAnswering,
+    BiLstmForTokenClassification,
 )
 ConfigType = TypeVar("ConfigType", BertConfig, GptConfig)
-_ALSO_LEFT_TO_RIGHT = (Bert, BertForPreTraining)
 _CLASSIFIERS = (
     BertForSequenceClassification,
     BertForTokenClassification,
     GptForSequenceClassification,
     GptForTokenClassification,
+    BiLstmForSequenceClassification,
+    BiLstmForTokenClassification,
 )
+_ON_BILSTM = (
+    BiLstmForSequenceClassification,
+    BiLstmForMultipleChoice,
+    BiLstmForQuestionAnswering,
+    BiLstmForTokenClassification,
+)
+_BILSTM_ENTRY = "bilstm"  # of config.json
 
 
 def save_model(
-    model: BertModel | GptModel | GptTaskNetwork,
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork,
     folder: Path,
     tokenizer: Tokenizer,
     *,
@@ -103,6 +123,8 @@ def save_model(
     entries = {"architectures": [model.architecture], "dtype": "float32"} | model.config.to_hugging_face()
     if isinstance(model, _CLASSIFIERS):
         entries |= model.labels.to_hugging_face()
+    if isinstance(model, _ON_BILSTM):
+        entries[_BILSTM_ENTRY] = model.bilstm_config.model_dump(mode="json")
     (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     theirs = model.config.weight_names.to_hugging_face(model.state_dict() if weights is None else weights)
     tensors = {name: tensor.detach().float().contiguous().cpu() for name, tensor in theirs.items()}
@@ -118,6 +140,7 @@ def load_model(
     seed: int | None = None,
     labels: ClassifierLabels | None = None,
     words: MaskedWordIds | None = None,
+    bilstm: BiLstmConfig | None = None,
     **overrides: Any,  # noqa: ANN401
 ) -> ModelType:
     """Load a model of one of our classes from a folder of ours or of Hugging Face's, in float32, in training mode.
@@ -125,28 +148,31 @@ def load_model(
     seed       heads that the folder lacks get initial values from it, and the screen says so; None: that is an error
     labels     of a classifier; other labels than the folder's mean a new classifier. None: the folder's
     words      of a masked-word network, which needs them: the mask, and what may stand in its place
+    bilstm     what stands on the encoder, of a network with a BiLSTM; None: what the folder says
     overrides  fields of the configuration that differ from the folder's, say `hidden_dropout_prob=0.0`
     raises     ArtefactError and its subclasses, ConfigurationError
     """
     folder = resolve_model_folder(folder)
-    stored_config = load_config(model_class.config_class, folder)
-    config = build_settings(model_class.config_class, stored_config.model_dump(), overrides)
-    if isinstance(config, BertConfig) and config.is_decoder and model_class not in _ALSO_LEFT_TO_RIGHT:
+    stored_config = _config_for(model_class, folder)
+    config = build_settings(type(stored_config), stored_config.model_dump(), overrides)
+    if isinstance(config, BertConfig) and config.is_decoder and model_class in (BertForMaskedLM, BertForMaskedWord):
         raise ArtefactError(
             f"{folder} reads from left to right (is_decoder), and a {model_class.architecture} has to see both sides. "
             f"Give an encoder that was pre-trained with masks."
         )
     build: Callable[..., ModelType] = model_class
     is_new = _read_entries(folder).get("architectures") not in (None, [model_class.architecture])
+    parts: list[Any] = [config]
+    if issubclass(model_class, _ON_BILSTM):
+        parts.append(bilstm or load_bilstm_config(folder))
+    if issubclass(model_class, _CLASSIFIERS):
+        stored_labels = load_labels(folder)
+        parts.append(labels or stored_labels)
+        is_new = is_new or labels not in (None, stored_labels)
+    if issubclass(model_class, BertForMaskedWord):
+        parts.append(words)
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
-        if issubclass(model_class, _CLASSIFIERS):
-            stored_labels = load_labels(folder)
-            model = build(config, labels or stored_labels)
-            is_new = is_new or labels not in (None, stored_labels)
-        elif issubclass(model_class, BertForMaskedWord):
-            model = build(config, words)
-        else:
-            model = build(config)
+        model = build(*parts)
     model.to_empty(device="cpu")
     new_heads = ["classifier"] if is_new else []  # other kinds of tasks have one of the same name
     missing = load_weights(model, folder, skip_heads=new_heads)
@@ -160,6 +186,20 @@ def load_model(
         heads = sorted({head for name in missing if (head := model.config.weight_names.head_of(name))})
         console.print(f"{folder} has no {' and no '.join(heads)}: initialised with seed {seed}.", soft_wrap=True)
     return model
+
+
+def load_bilstm_config(folder: Path) -> BiLstmConfig | None:
+    """What stands on the encoder of a folder, if it is a BiLSTM."""
+    stored = _read_entries(folder).get(_BILSTM_ENTRY)
+    return None if stored is None else build_settings(BiLstmConfig, stored)
+
+
+def _config_for(model_class: type[Any], folder: Path) -> BertConfig | GptConfig:
+    """The network that a folder describes: of the family of a class, or of any if it is for all."""
+    if issubclass(model_class, _ON_BILSTM):
+        return load_any_config(folder)
+    config: BertConfig | GptConfig = load_config(model_class.config_class, folder)
+    return config
 
 
 def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:

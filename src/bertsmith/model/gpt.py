@@ -7,7 +7,7 @@ Legend: B sequences, T tokens of all sequences together, N tokens that are asked
 L layers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.dropout import dropout
 from bertsmith.model.embeddings import require_positions, sum_of_embeddings
-from bertsmith.model.encoder import Encoder, filled_up
+from bertsmith.model.encoder import Encoder, chosen_states, filled_up
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.vocabulary_scores import VocabularyScores
 
@@ -67,6 +67,12 @@ class Gpt(nn.Module):
     def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
         """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
         return list(self._states(inputs, attention))
+
+    def states_of(
+        self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
+    ) -> list[Tensor]:
+        """States of some layers in the order asked, [T, H] each, as `Bert.states_of` gives them."""
+        return chosen_states(self._states(inputs, attention), layers, self.config.num_hidden_layers)
 
     def _states(self, inputs: FlatBatch, attention: AttentionName, rows: Tensor | None = None) -> Iterator[Tensor]:
         attend: Attend = ATTENTION_BACKENDS[attention](inputs, self.config.n_head, causal=True)

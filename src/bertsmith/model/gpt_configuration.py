@@ -58,6 +58,11 @@ class GptConfig(Settings):
         """Layers L, under BERT's name."""
         return self.n_layer
 
+    @property
+    def state_size(self) -> int:
+        """Width H of a state."""
+        return self.n_embd
+
     def with_dropout(self, rate: float) -> Self:
         """The same network with one rate everywhere."""
         rates = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout")

@@ -9,6 +9,7 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.core.randomness import derive_seed
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertModel
+from bertsmith.model.bilstm_for_tasks import BiLstmTaskNetwork
 from bertsmith.model.cooccurrence import initialise_cooccurrence
 from bertsmith.model.gpt import GptModel
 from bertsmith.model.gpt_for_tasks import GptTaskNetwork
@@ -19,7 +20,7 @@ InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
 
 
 def initialise(
-    model: BertModel | GptModel | GptTaskNetwork,
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork,
     scheme: InitialisationScheme,
     seed: int,
     counts: TextCounts | None = None,
@@ -38,6 +39,10 @@ def initialise(
     has_head = isinstance(model, BertForPreTraining | BertForMaskedLM)
     if counts is None and (has_head or scheme == "cooccurrence"):
         raise ConfigurationError(f"The {scheme} initialisation of a masked-LM head needs the counts of the text.")
+    if isinstance(model, BiLstmTaskNetwork):
+        raise ConfigurationError(
+            f"The {scheme} initialisation is one of an encoder with one added layer, not a BiLSTM."
+        )
     if isinstance(model, GptModel | GptTaskNetwork):
         raise ConfigurationError(f"The {scheme} initialisation is one of BERT; a GPT's is normal.")
     if scheme == "cooccurrence":
@@ -54,7 +59,7 @@ def initialise(
 
 @torch.no_grad()
 def initialise_normal(
-    model: BertModel | GptModel | GptTaskNetwork, seed: int, only: Collection[str] | None = None
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork, seed: int, only: Collection[str] | None = None
 ) -> None:
     """The released code's initial values, for all weights or for those named in `only`.
 
@@ -64,11 +69,28 @@ def initialise_normal(
     for name, parameter in model.named_parameters():
         if only is not None and name not in only:
             continue
-        if name.endswith("bias"):
+        if name.endswith("bias") or name == "mix.weights":
             parameter.zero_()
-        elif name.endswith("norm.weight"):
+        elif name.endswith("norm.weight") or name == "mix.gamma":
             parameter.fill_(1.0)
+        elif ".lstm.bias_" in name:
+            initialise_gate_biases(name, parameter)
         else:
             purpose = f"initialise/{name.removeprefix(model.config.weight_names.prefixes[0])}"
             generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
-            torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
+            if ".lstm." in name:
+                bound = (len(parameter) // 4) ** -0.5  # torch's, by the width of the memory
+                torch.nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            else:
+                torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
+
+
+def initialise_gate_biases(name: str, biases: torch.Tensor) -> None:
+    """0, and 1 for the forget gate: an LSTM that begins by remembering learns faster (Jozefowicz et al. 2015, 3.2).
+
+    name    torch's: it keeps two vectors that are added up, `bias_ih..` and `bias_hh..`; the 1 goes into the first
+    biases  [4 M]  of the gates input, forget, candidate, output
+    """
+    biases.zero_()
+    if "bias_ih" in name:
+        biases.chunk(4)[1].fill_(1.0)

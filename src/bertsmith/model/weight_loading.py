@@ -12,6 +12,7 @@ import torch
 from bertsmith.core.artefact import MANIFEST, verify_artefact
 from bertsmith.core.errors import ArtefactError
 from bertsmith.model.bert_for_tasks import BertModel
+from bertsmith.model.bilstm_for_tasks import BiLstmTaskNetwork
 from bertsmith.model.configuration import CONFIGURATION_FILE
 from bertsmith.model.gpt import GptModel
 from bertsmith.model.gpt_for_tasks import GptTaskNetwork
@@ -22,7 +23,7 @@ _KINDS = ("model", "checkpoint")
 
 
 def load_weights(
-    model: BertModel | GptModel | GptTaskNetwork, folder: Path, *, skip_heads: Collection[str] = ()
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork, folder: Path, *, skip_heads: Collection[str] = ()
 ) -> list[str]:
     """Fill a model with the weights of a folder. Returns our names of those that the folder lacks, left as they were.
 

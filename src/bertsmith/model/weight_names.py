@@ -59,26 +59,28 @@ class WeightNames:
         """Whether a tensor with this plain name may be left unread: another head, a table of positions, a copy."""
         if name in self.tied or any(re.fullmatch(pattern, name) for pattern in self.harmless):
             return True
-        module, _, parameter = name.rpartition(".")
+        module, _, _ = name.rpartition(".")
         heads = {other for ours, theirs in self.modules.items() if self.head_of(f"{ours}.") for other in theirs}
-        return module in heads and parameter in {"weight", "bias"}
+        return module in heads
 
     def to_hugging_face(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under their names, in their shapes, split where they keep several."""
         theirs: dict[str, Tensor] = {}
         for name, tensor in weights.items():
             names = self.of(name)
-            parts = tensor.chunk(len(names))
+            parts = (tensor,) if len(names) == 1 else tensor.chunk(len(names))
             theirs |= zip(names, (part.mT if self._is_transposed(name) else part for part in parts), strict=True)
         return theirs
 
     def from_hugging_face(self, name: str, parts: Sequence[Tensor]) -> Tensor:
         """Our tensor `name`, of what they keep it as."""
-        return torch.cat([part.mT if self._is_transposed(name) else part for part in parts])
+        turned = [part.mT if self._is_transposed(name) else part for part in parts]
+        return turned[0] if len(turned) == 1 else torch.cat(turned)
 
     def shape_of_part(self, name: str, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of each tensor that they keep our tensor `name`, of this shape, as."""
-        part = (shape[0] // len(self.of(name)), *shape[1:])
+        count = len(self.of(name))
+        part = tuple(shape) if count == 1 else (shape[0] // count, *shape[1:])
         return part[::-1] if self._is_transposed(name) else part
 
     def _row(self, name: str) -> tuple[str, str]:
@@ -90,6 +92,12 @@ class WeightNames:
         module, parameter = self._row(name)
         return parameter == "weight" and module in self.transposed
 
+
+# What a BiLSTM on an encoder is made of: transformers has no such network, so the names are ours.
+_BILSTM_MODULES = {
+    name: (name,) for name in ("mix", "bilstm.first.lstm", "bilstm.compare", "bilstm.second.lstm", "summary")
+}
+_BILSTM_HEADS = ("mix", "bilstm", "summary")
 
 BERT_NAMES = WeightNames(
     prefixes=("bert.", "bert."),
@@ -115,8 +123,9 @@ BERT_NAMES = WeightNames(
         "next_sentence": ("cls.seq_relationship",),
         "classifier": ("classifier",),
         "qa_outputs": ("qa_outputs",),
+        **_BILSTM_MODULES,
     },
-    heads=("pooler", "masked_lm", "next_sentence", "classifier", "qa_outputs"),
+    heads=("pooler", "masked_lm", "next_sentence", "classifier", "qa_outputs", *_BILSTM_HEADS),
     tied={  # the vocabulary layer is the token embeddings again; older files store both
         "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
         "cls.predictions.decoder.bias": "cls.predictions.bias",
@@ -139,8 +148,9 @@ GPT_NAMES = WeightNames(
         "choice": ("multiple_choice_head.summary",),
         "classifier": ("score",),
         "qa_outputs": ("qa_outputs",),
+        **_BILSTM_MODULES,
     },
-    heads=("choice", "classifier", "qa_outputs"),
+    heads=("choice", "classifier", "qa_outputs", *_BILSTM_HEADS),
     tied={"lm_head.weight": "tokens_embed.weight"},
     harmless=(r"position_ids", r"h\.\d+\.attn\.bias"),  # tables of positions and of what is later than what
     transposed=frozenset(

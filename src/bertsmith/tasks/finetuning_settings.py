@@ -12,6 +12,7 @@ from bertsmith.tasks.grid import Cell, GridSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
+from bertsmith.tasks.strategy_settings import StrategySettings
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_data import TaskDataSettings
 from bertsmith.training.machine import MachineSettings
@@ -83,6 +84,7 @@ class FinetuneConfig(Settings):
     training: FinetuneTrainingSettings = FinetuneTrainingSettings()
     loss: LossSettings = LossSettings()
     layers: LayerSettings = LayerSettings()
+    strategy: StrategySettings = StrategySettings()
     grid: GridSettings = GridSettings()
     runtime: FinetuneRuntimeSettings = FinetuneRuntimeSettings()
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
+from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_any_config, model_fingerprint, resolve_model_folder, save_model
 from bertsmith.model.gpt_configuration import GptConfig
@@ -125,7 +126,7 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         result = summarise(config.out, data.task, cells)
         _write_log(staging.folder / METRICS_FILE, shop, cells)
         _write_results(staging.folder, result, {"train": train} | dev)
-        network, weights = new_network(data.task, _shape(shop), tokenizer), _weights(shop, chosen, best)
+        network, weights = new_network(data.task, _shape(shop), tokenizer, _bilstm(shop)), _weights(shop, chosen, best)
         network.load_state_dict(dict(weights))
         network.to(config.runtime.take_device(), precision)
         predictions = {name: predict_part(network, data.task, part) for name, part in dev.items()}
@@ -235,8 +236,8 @@ def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
     """The network with a new output layer: on the pre-trained weights, or untrained throughout."""
     initialisation, rate = shop.config.initialisation, shop.config.training.dropout
     if initialisation == "pretrained":
-        return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, dropout=rate)
-    network = new_network(shop.task, _shape(shop), shop.tokenizer)
+        return load_network(shop.task, shop.source, shop.tokenizer, seed=seed, dropout=rate, bilstm=_bilstm(shop))
+    network = new_network(shop.task, _shape(shop), shop.tokenizer, _bilstm(shop))
     initialise(network, "normal" if initialisation == "random" else "neighbour", seed=seed)
     return network
 
@@ -244,6 +245,10 @@ def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
 def _shape(shop: _Workshop) -> BertConfig | GptConfig:
     """The configuration of the pre-trained network with the fine-tuning's dropout."""
     return load_any_config(shop.source).with_dropout(shop.config.training.dropout)
+
+
+def _bilstm(shop: _Workshop) -> BiLstmConfig | None:
+    return shop.config.strategy.bilstm(_shape(shop).num_hidden_layers, shop.config.training.dropout)
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:

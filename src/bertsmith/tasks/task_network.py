@@ -1,30 +1,45 @@
-"""The network of a task: on the weights of a folder, or untrained. BERT's, or where the folder holds a GPT, its own."""
+"""The network of a task: on the weights of a folder, or untrained.
+
+BERT's with one added layer; where the folder holds a GPT, its own; or a BiLSTM on the states of either.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert_for_tasks import BertForMaskedWord, BertTaskNetwork, MaskedWordIds
+from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_any_config, load_model
+from bertsmith.model.folder import load_any_config, load_bilstm_config, load_model
 from bertsmith.model.gpt_configuration import GptConfig
-from bertsmith.model.task_networks import GPT_COUNTERPARTS, SequenceClassifier, TaskNetwork, TokenClassifier
+from bertsmith.model.task_networks import (
+    BILSTM_COUNTERPARTS,
+    GPT_COUNTERPARTS,
+    SequenceClassifier,
+    TaskNetwork,
+    TokenClassifier,
+)
 from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.task import Task
 from bertsmith.text.tokenizer import Tokenizer
 
 
-def network_of(task: Task[Any, Any], shape: BertConfig | GptConfig) -> type[TaskNetwork]:
+def network_of(
+    task: Task[Any, Any], shape: BertConfig | GptConfig, bilstm: BiLstmConfig | None = None
+) -> type[TaskNetwork]:
     """The class of network that a task is learnt with.
 
-    raises  ConfigurationError for a GPT and a task of hidden words
+    raises  ConfigurationError for a task of hidden words and what has not learnt to tell them
     """
     network: type[BertTaskNetwork] = task.network
-    if isinstance(shape, BertConfig):
+    if bilstm is None and isinstance(shape, BertConfig) and not (shape.is_decoder and network is BertForMaskedWord):
         return network
     if network not in GPT_COUNTERPARTS:
-        raise ConfigurationError(f"{task.name} asks for hidden words, and a GPT has not learnt to tell them.")
-    return GPT_COUNTERPARTS[network]
+        reader = "a BiLSTM" if bilstm else "a network that reads from left to right"
+        raise ConfigurationError(f"{task.name} asks for hidden words, and {reader} has not learnt to tell them.")
+    if bilstm is not None:
+        return BILSTM_COUNTERPARTS[network]
+    return network if isinstance(shape, BertConfig) else GPT_COUNTERPARTS[network]
 
 
 def load_network(
@@ -34,30 +49,42 @@ def load_network(
     *,
     seed: int | None = None,
     dropout: float | None = None,
+    bilstm: BiLstmConfig | None = None,
 ) -> TaskNetwork:
     """The network of a task with the weights of a folder, as `load_model` gives it.
 
-    seed     of the added layer, where the folder has none of this task; None: that is an error
+    seed     of what is added, where the folder has none of this task; None: that is an error
     dropout  rate everywhere in the network; None: the folder's
+    bilstm   what is to stand on the encoder; None: what the folder of a fine-tuned network says
     """
     shape = load_any_config(folder)
     overrides = {} if dropout is None else shape.with_dropout(dropout).model_dump()
+    if bilstm is None and seed is None:
+        bilstm = load_bilstm_config(folder)
     network: TaskNetwork = load_model(  # type: ignore[type-var]
-        network_of(task, shape), folder, seed=seed, labels=task.outputs, words=_words(task, tokenizer), **overrides
+        network_of(task, shape, bilstm),
+        folder,
+        seed=seed,
+        labels=task.outputs,
+        words=_words(task, tokenizer),
+        bilstm=bilstm,
+        **overrides,
     )
     return network
 
 
-def new_network(task: Task[Any, Any], shape: BertConfig | GptConfig, tokenizer: Tokenizer) -> TaskNetwork:
+def new_network(
+    task: Task[Any, Any], shape: BertConfig | GptConfig, tokenizer: Tokenizer, bilstm: BiLstmConfig | None = None
+) -> TaskNetwork:
     """The network of a task, with torch's weights."""
-    network: Any = network_of(task, shape)
+    network: Any = network_of(task, shape, bilstm)
+    parts: list[Any] = [shape] if bilstm is None else [shape, bilstm]
     if issubclass(network, SequenceClassifier | TokenClassifier):
         assert task.outputs is not None  # what labels a classifier has is a part of its task
-        made: TaskNetwork = network(shape, task.outputs)
+        parts.append(task.outputs)
     elif issubclass(network, BertForMaskedWord):
-        made = network(shape, _words(task, tokenizer))
-    else:
-        made = network(shape)
+        parts.append(_words(task, tokenizer))
+    made: TaskNetwork = network(*parts)
     return made
 
 
