@@ -97,6 +97,7 @@ def test_each_variant_is_run_once_with_each_seed_and_leaves_one_small_file(finis
         "mimetic-seed1.json",
         "neighbour-seed0.json",
         "neighbour-seed1.json",
+        "report.html",
     ]
     assert not list((finished.out / "runs").iterdir())
 
@@ -106,7 +107,8 @@ def test_a_cell_tells_what_was_run_and_what_came_out(finished, store):
     cell = read_cell(path)
     assert (cell.start, cell.precision, cell.threads) == ("mimetic", "float32", 1)
     assert [scores.step for scores in cell.curve] == [0, 2, 4]
-    assert set(cell.settings) == {"model", "data", "training", "tasks"}
+    assert set(cell.settings) == {"model", "data", "training", "tasks", "finetuning", "checkpoints"}
+    assert 1e3 * cell.tokens < cell.flops < 1e6 * cell.tokens
     assert str(store) not in path.read_text()
 
 
@@ -136,26 +138,32 @@ untrained = true
 task = "sst-2"
 folder = "films"
 seeds = 2
-training = { epochs = 1, batch_size = 4 }
-inputs = { max_seq_length = 32 }
+settings.training = { epochs = 1, batch_size = 4 }
+settings.inputs = { max_seq_length = 32 }
 """
 
 
-def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network_untrained(store, tmp_path):
-    films = tmp_path / "data" / "films"
-    films.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> Path:
+    """A folder with one task in it."""
+    folder = tmp_path_factory.mktemp("data")
+    (folder / "films").mkdir()
     rows = [
         f"{name} sees a {place}\t{label}" for name in ("ada", "bob") for label, place in enumerate(("park", "shop"))
     ]
     for part in ("train", "dev"):
-        (films / f"{part}.tsv").write_text("\n".join(["sentence\tlabel", *rows * 3]) + "\n")
+        (folder / "films" / f"{part}.tsv").write_text("\n".join(["sentence\tlabel", *rows * 3]) + "\n")
+    return folder
+
+
+def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network_untrained(store, films, tmp_path):
     study = tmp_path / "tasks.toml"
     study.write_text(STUDY.format(steps=2).replace("seeds = [0, 1]", "seeds = [0]") + TASKS)
     names = ("neighbour", "untrained", "counts-only")
     config = settings(tmp_path, store).model_copy(update={"study": str(study), "only": names})
     with pytest.raises(ConfigurationError, match="give --task-data, the folder that holds films"):
         compare(config)
-    config = config.model_copy(update={"task_data": tmp_path / "data"})
+    config = config.model_copy(update={"task_data": films})
     result = compare(config)
     for name in names:
         (cell,) = result.cells[name]
@@ -167,6 +175,59 @@ def test_networks_are_fine_tuned_on_the_tasks_of_a_study_beside_the_same_network
     shown = Console(width=200, record=True, file=io.StringIO())
     shown.print(result)
     assert "sst-2, accuracy" in shown.export_text()
+
+
+WAYS = """
+[quick]
+seeds = [0]
+budget.tokens = 700
+
+[paper]
+table = "table 0"
+found = "Features are better."
+scores.features = { sst-2 = 90.0 }
+scores.fine-tuned = { sst-2 = 80.0 }
+
+[[tasks]]
+task = "sst-2"
+way = "fine-tuned"
+folder = "films"
+seeds = 2
+settings.training = { epochs = 1, batch_size = 4 }
+settings.inputs = { max_seq_length = 32 }
+
+[[tasks]]
+task = "sst-2"
+way = "features"
+folder = "films"
+seeds = 2
+settings.training = { epochs = 1, batch_size = 4 }
+settings.inputs = { max_seq_length = 32 }
+settings.strategy = { strategy = "feature-based", bilstm_size = 8, state_layers = ["all"] }
+"""
+
+
+def test_ways_of_learning_are_rows_states_on_the_way_are_scored_and_a_budget_is_kept(store, films, tmp_path):
+    study = tmp_path / "ways.toml"
+    head, _, variants = STUDY.format(steps=2).partition("\n[settings]")
+    settings_of_all = f"\n[settings]{variants.partition('[[variants]]')[0]}"
+    one = '[[variants]]\nname = "neighbour"\nfinetuning.training.learning_rate = 1e-3\n'
+    study.write_text(f"{head}\ncheckpoints = 1\nbudget.minutes = 600\n{settings_of_all}{one}{WAYS}")
+    changes = {"study": str(study), "task_data": films, "quick": True}
+    config = settings(tmp_path, store).model_copy(update=changes)
+    (cell,) = compare(config).cells["neighbour"]
+    steps = cell.settings["training"]["steps"]
+    assert abs(cell.tokens - 700) < cell.tokens / steps  # to a step
+    assert list(cell.tasks) == ["sst-2, fine-tuned", "sst-2, features"]
+    assert [list(outcomes) for outcomes in cell.on_the_way.values()] == [list(cell.tasks)]
+    assert 0 < next(iter(cell.on_the_way)) < steps
+    assert read_cell(config.out / "neighbour-seed0.json") == cell
+    page = (config.out / "report.html").read_text()
+    for expected in ("Against fine-tuned", "sst-2, accuracy", "features over fine-tuned", "+10.0", "TFLOP", "--quick"):
+        assert expected in page
+    assert str(tmp_path) not in page.replace(str(study), "")
+    with pytest.raises(ConfigurationError, match="has no table 'quick'"):
+        compare(config.model_copy(update={"study": study_file(tmp_path)}))
 
 
 def test_variants_start_from_different_weights_and_see_the_same_text(finished):

@@ -41,6 +41,7 @@ _STYLE: dict[Any, Any] = {  # keys: matplotlib's own list of literals
     "ytick.major.size": 0.0,
 }
 _PNG_DPI = 160
+_DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)))
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,38 @@ def curves(lines: Sequence[Curve], *, x_label: str, y_label: str, floors: Mappin
         return figure
 
     return Drawing("curves", draw)
+
+
+@dataclass(frozen=True)
+class ComparedCurve:
+    """One of several lines that are compared: x ascending."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def compared_curves(lines: Sequence[ComparedCurve], *, x_label: str, y_label: str) -> Drawing:
+    """Lines of equal rank, told apart by colour and dash."""
+
+    def draw(palette: Palette) -> Figure:
+        figure, axes = _drawing(height=3.4)
+        colours = (palette.first, palette.second, palette.ink, palette.soft)
+        for number, line in enumerate(lines):
+            axes.plot(
+                *zip(*line.points, strict=True),
+                label=line.name,
+                color=colours[number % len(colours)],
+                linestyle=_DASHES[number // len(colours) % len(_DASHES)],
+                linewidth=2.0,
+                marker="o",
+                markersize=3.0,
+            )
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.grid(axis="y", linewidth=0.8)
+        axes.legend(frameon=False, labelcolor=palette.ink)
+        return figure
+
+    return Drawing("compared-curves", draw)
 
 
 def scores_by_seed(groups: Mapping[str, Sequence[float]], *, levels: Mapping[str, float], x_label: str) -> Drawing:

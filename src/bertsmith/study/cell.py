@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,10 +22,11 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.cooccurrence import DISTANCES
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
+from bertsmith.study.budget import step_cost
 from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
-from bertsmith.study.trials import TaskOutcome, TaskTrial, run_trials
+from bertsmith.study.trials import TaskOutcome, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.pair_counts import count_text
 from bertsmith.text.token_store import TokenStore
@@ -50,8 +51,10 @@ class Cell:
     precision  of pre-training, and threads: what decided the speed, beside the machine
     made_from  fingerprints of token store and vocabulary
     tokens     seen in training
+    flops      of all matrix products of the training
     curve      held-out scores from the first step to the last; none without pre-training
     tasks      what came out on each task of the study
+    on_the_way the same of the states on the way, by the step
     """
 
     variant: str
@@ -63,8 +66,10 @@ class Cell:
     threads: int
     made_from: Mapping[str, str]
     tokens: int
+    flops: float
     curve: tuple[Scores, ...]
     tasks: Mapping[str, TaskOutcome]
+    on_the_way: Mapping[int, Mapping[str, TaskOutcome]]
 
 
 def cell_settings(
@@ -78,7 +83,24 @@ def cell_settings(
         "runtime": runtime.model_dump(exclude_unset=True),
     }
     lowest = {"recipe": DEFAULT_RECIPE}  # a study says what it compares: nothing is planned for it
-    return PretrainConfig.from_layers(lowest, study.settings, variant.settings, own)
+    layers: list[Mapping[str, Any]] = [lowest, study.settings, variant.settings, own]
+    if study.budget is not None:
+        any_length = {"training": {"steps": 1}}
+        layers.append({"training": study.budget.length(PretrainConfig.from_layers(*layers, any_length))})
+    if study.checkpoints:
+        layers.append({"runtime": _checkpoints(PretrainConfig.from_layers(*layers), study.checkpoints)})
+    return PretrainConfig.from_layers(*layers)
+
+
+def _checkpoints(config: PretrainConfig, count: int) -> dict[str, Any]:
+    """Settings that leave so many states on the way, at equal shares of the training."""
+    steps, hours = config.training.steps, config.training.hours
+    if hours is not None:
+        every: dict[str, Any] = {"checkpoint_minutes": 60 * hours / (count + 1)}
+    else:
+        assert steps is not None
+        every = {"checkpoint_steps": max(1, steps // (count + 1))}
+    return every | {"keep_checkpoints": count + 2}
 
 
 def cell_name(variant: Variant, seed: int) -> str:
@@ -90,23 +112,27 @@ def read_cell(path: Path) -> Cell:
     """Read the file of a finished cell."""
     entries = json.loads(path.read_text(encoding="utf-8"))
     curve = tuple(Scores(**scores) for scores in entries.pop("curve"))
-    tasks = {
+    tasks = _outcomes(entries.pop("tasks"))
+    on_the_way = {int(step): _outcomes(outcomes) for step, outcomes in entries.pop("on_the_way").items()}
+    return Cell(**entries, curve=curve, tasks=tasks, on_the_way=on_the_way)
+
+
+def _outcomes(entries: Mapping[str, Any]) -> dict[str, TaskOutcome]:
+    return {
         task: TaskOutcome(
             {metric: tuple(scores) for metric, scores in outcome["scores"].items()}, tuple(outcome["collapsed"])
         )
-        for task, outcome in entries.pop("tasks").items()
+        for task, outcome in entries.items()
     }
-    return Cell(**entries, curve=curve, tasks=tasks)
 
 
-def run_cell(
-    config: PretrainConfig, variant: Variant, trials: Sequence[TaskTrial], task_data: Path | None, path: Path
-) -> Cell:
+def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: Path | None, path: Path) -> Cell:
     """Pre-train to the end, fine-tune on every task, write the cell's file, and remove the run.
 
     task_data  folder of the tasks' folders; needed where there are tasks
     """
     tasks: dict[str, TaskOutcome] = {}
+    on_the_way: dict[int, Mapping[str, TaskOutcome]] = {}
     if variant.graph is not None:  # cannot be saved, so it cannot be fine-tuned
         outcome = train_other_graph(config, variant.graph)
     else:
@@ -115,28 +141,23 @@ def run_cell(
         else:
             outcome = _pretrain_or_go_on(config, variant.start)
             model = config.out / "model"
-        is_ordinary = config.model.initialisation == "normal"
-        tasks = run_trials(
-            trials,
-            model=model,
-            # ordinary weights are drawn anew for each seed; others are those of the folder
-            initialisation="random" if variant.untrained and is_ordinary else "pretrained",
-            task_data=task_data or Path(),
-            out=_tasks_folder(config),
-            runtime=MachineSettings(**config.runtime.model_dump(include=set(MachineSettings.model_fields))),
-        )
+        for step, folder in _states_on_the_way(config, study.checkpoints).items():
+            on_the_way[step] = _run_trials(study, variant, config, folder, task_data, f"step-{step}")
+        tasks = _run_trials(study, variant, config, model, task_data, "end")
     cell = Cell(
         variant=variant.name,
         seed=config.seed,
         start=variant.start,
         graph=variant.graph,
-        settings=_what_decides(config, trials),
+        settings=_what_decides(config, study, variant),
         precision=outcome.precision,
         threads=torch.get_num_threads(),
         made_from=fingerprints(TokenStore.open(config.store)),
         tokens=outcome.tokens,
+        flops=_flops(config, outcome.tokens),
         curve=outcome.curve,
         tasks=tasks,
+        on_the_way=on_the_way,
     )
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
@@ -144,6 +165,36 @@ def run_cell(
     for folder in (config.out, _start_folder(config), _tasks_folder(config)):
         shutil.rmtree(folder, ignore_errors=True)
     return cell
+
+
+def _run_trials(
+    study: Study, variant: Variant, config: PretrainConfig, model: Path, task_data: Path | None, name: str
+) -> dict[str, TaskOutcome]:
+    """Fine-tune a state of the run on every task."""
+    is_ordinary = config.model.initialisation == "normal"
+    return run_trials(
+        study.tasks,
+        model=model,
+        # ordinary weights are drawn anew for each seed; others are those of the folder
+        initialisation="random" if variant.untrained and is_ordinary else "pretrained",
+        own_settings=variant.finetuning,
+        task_data=task_data or Path(),
+        out=_tasks_folder(config) / name,
+        runtime=MachineSettings(**config.runtime.model_dump(include=set(MachineSettings.model_fields))),
+    )
+
+
+def _states_on_the_way(config: PretrainConfig, count: int) -> dict[int, Path]:
+    """The first checkpoints of a run, by their steps; the last one is its end."""
+    folders = sorted((config.out / "checkpoints").glob("step-*"))[:count]
+    return {int(folder.name.removeprefix("step-")): folder for folder in folders}
+
+
+def _flops(config: PretrainConfig, tokens: int) -> float:
+    if not tokens:
+        return 0.0
+    step = step_cost(config)
+    return tokens / step.tokens * step.flops
 
 
 def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outcome:
@@ -156,13 +207,11 @@ def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outco
     return Outcome(run.precision, tokens, _curve(config.out))
 
 
-def require_same_cell(
-    cell: Cell, config: PretrainConfig, variant: Variant, trials: Sequence[TaskTrial], path: Path
-) -> None:
+def require_same_cell(cell: Cell, config: PretrainConfig, study: Study, variant: Variant, path: Path) -> None:
     """Refuse a finished cell that was run with other settings than the study has now."""
     before = {"start": cell.start, "graph": cell.graph, "untrained": not cell.curve, **cell.settings}
     now = {"start": variant.start, "graph": variant.graph, "untrained": variant.untrained}
-    now |= _what_decides(config, trials)
+    now |= _what_decides(config, study, variant)
     if before != now:
         differing = [name for name in now if before.get(name) != now[name]]
         raise MismatchedArtefact(
@@ -220,10 +269,14 @@ def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
     return folder
 
 
-def _what_decides(config: PretrainConfig, trials: Sequence[TaskTrial]) -> dict[str, Any]:
+def _what_decides(config: PretrainConfig, study: Study, variant: Variant) -> dict[str, Any]:
     """The groups of settings that decide what is learnt, and the tasks."""
     settings: dict[str, Any] = config.model_dump(mode="json", include={"model", "data", "training"})
-    return settings | {"tasks": [trial.model_dump(mode="json") for trial in trials]}
+    return settings | {
+        "tasks": [trial.model_dump(mode="json") for trial in study.tasks],
+        "finetuning": variant.model_dump(mode="json", include={"finetuning"})["finetuning"],
+        "checkpoints": study.checkpoints,
+    }
 
 
 def _curve(run: Path) -> tuple[Scores, ...]:

@@ -17,6 +17,7 @@ from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell, run_cell
 from bertsmith.study.study_file import load_study, study_names
+from bertsmith.study.study_report import REPORT, write_study_report
 from bertsmith.training.machine import MachineSettings
 
 PICTURE = "curves.png"
@@ -30,6 +31,7 @@ class CompareConfig(Settings):
     out: Path = Field(description="folder of the cells, one small file each; what is in it is not run again")
     task_data: Path | None = Field(None, description="folder of the tasks' folders, for a study with tasks")
     only: tuple[str, ...] = Field((), description="variants to run now; default: all")
+    quick: bool = Field(False, description="the study's short version, for an evening on a laptop")
     runtime: MachineSettings = MachineSettings()
 
 
@@ -71,7 +73,7 @@ def compare(config: CompareConfig) -> StudyResult:
 
     Start it in several terminals to run several cells at a time.
     """
-    name, study = load_study(config.study)
+    name, study = load_study(config.study, quick=config.quick)
     if study.tasks and config.task_data is None:
         folders = ", ".join(task.folder for task in study.tasks)
         raise ConfigurationError(f"The study {name} has tasks: give --task-data, the folder that holds {folders}.")
@@ -86,16 +88,25 @@ def compare(config: CompareConfig) -> StudyResult:
                 with claim(path) as is_ours:
                     if is_ours and not path.exists():
                         console.rule(f"{name}: {variant.name}, seed {seed}")
-                        run_cell(settings, variant, study.tasks, config.task_data, path)
+                        run_cell(settings, study, variant, config.task_data, path)
             if path.exists():
                 cell = read_cell(path)
-                require_same_cell(cell, settings, variant, study.tasks, path)
+                require_same_cell(cell, settings, study, variant, path)
                 cells[variant.name].append(cell)
             else:
                 missing += 1
     result = StudyResult(study.question, cells, missing)
     _draw(result, config.out / PICTURE)
+    write_study_report(config.out / REPORT, name, study, cells, missing, _command(config))
     return result
+
+
+def _command(config: CompareConfig) -> list[str]:
+    """What made the report, without paths of this machine: only the names of folders."""
+    command = ["bertsmith", "compare", config.study, "--store", config.store.name, "--out", config.out.name]
+    if config.task_data is not None:
+        command += ["--task-data", config.task_data.name]
+    return [*command, "--quick"] if config.quick else command
 
 
 def _on_text(cells: Sequence[Cell]) -> list[str]:

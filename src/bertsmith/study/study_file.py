@@ -1,11 +1,13 @@
-"""A study: one question, and the runs of `pretrain` that answer it, as a TOML file.
+"""A study: one question, and the runs that answer it, as a TOML file.
 
 question = "What is lost when a part of the neighbour initialisation is left out?"
+budget.minutes = 15               # of pre-training, for each variant; or tokens, or flops
+
+[quick]                           # over all that follows, with --quick
+budget.minutes = 3
 
 [settings]                        # of all runs, as for `pretrain --config`
 recipe = "mini"
-[settings.training]
-hours = 0.25
 
 [[variants]]
 name = "whole"
@@ -15,6 +17,11 @@ settings.model.initialisation = "neighbour"
 name = "ordinary-queries"         # what differs, over the settings of all
 settings.model.initialisation = "neighbour"
 start = "neighbour-without-queries"
+
+[[tasks]]                         # each variant is fine-tuned on each task
+task = "mrpc"
+folder = "mrpc"
+settings.training.epochs = 4
 """
 
 import importlib.resources
@@ -26,6 +33,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from bertsmith.core.configuration import Settings, build_settings, read_toml
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.study.budget import Budget
 from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName
 from bertsmith.study.trials import TaskTrial
@@ -40,6 +48,8 @@ class Variant(Settings):
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` over those of the study")
     start: StartName | None = Field(None, description="initial weights that no recipe has, by name")
     graph: GraphName | None = Field(None, description="a network that is not BERT, as a yardstick, by name")
+    columns: Mapping[str, str] = Field({}, description="what it is, in columns of the tables")
+    finetuning: Mapping[str, Any] = Field({}, description="settings of `finetune` over those of each task")
     untrained: bool = Field(False, description="no pre-training: initial weights, to be fine-tuned on the tasks")
 
     @model_validator(mode="after")
@@ -50,14 +60,27 @@ class Variant(Settings):
         return self
 
 
+class PapersFinding(Settings):
+    """A table of the paper, to be held against the study's."""
+
+    table: str = Field(description="which one")
+    found: str = Field(description="what it says, in a sentence or two")
+    scores: Mapping[str, Mapping[str, float]] = Field(
+        {}, description="row of the study -> task -> score in points, where the paper has a counterpart"
+    )
+
+
 class Study(Settings):
     """A question and the variants that answer it; each is run once with each seed."""
 
     question: str = Field(description="what the study asks, in a sentence")
     settings: Mapping[str, Any] = Field({}, description="settings of `pretrain` that all runs share")
     variants: tuple[Variant, ...] = Field(min_length=1, description="what is compared")
+    budget: Budget | None = Field(None, description="what each pre-training may cost; default: as the settings say")
     seeds: tuple[int, ...] = Field((0,), min_length=1, description="seeds of each variant")
     tasks: tuple[TaskTrial, ...] = Field((), description="what each pre-trained network is fine-tuned on")
+    checkpoints: int = Field(0, ge=0, description="how many states on the way are fine-tuned as well")
+    paper: PapersFinding | None = Field(None, description="what the paper found")
 
     @field_validator("variants")
     @classmethod
@@ -74,8 +97,12 @@ def study_names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
-def load_study(name_or_path: str) -> tuple[str, Study]:
-    """A study that bertsmith brings, by its name, or one of the user's own, by its path. Returns its name too."""
+def load_study(name_or_path: str, *, quick: bool = False) -> tuple[str, Study]:
+    """A study that bertsmith brings, by its name, or one of the user's own, by its path. Returns its name too.
+
+    quick   with what its table `quick` says over the rest
+    raises  ConfigurationError for a study that is not there or has no such table
+    """
     if name_or_path in study_names():
         path = Path(str(importlib.resources.files("bertsmith.study.studies") / f"{name_or_path}.toml"))
     elif Path(name_or_path).suffix == ".toml":
@@ -85,4 +112,12 @@ def load_study(name_or_path: str) -> tuple[str, Study]:
             f"There is no study '{name_or_path}'. There are: {', '.join(study_names())}. A study of your own is a file "
             f"that ends in .toml."
         )
-    return path.stem, build_settings(Study, read_toml(path))
+    entries = read_toml(path)
+    shorter = entries.pop("quick", None)
+    if not quick:
+        return path.stem, build_settings(Study, entries)
+    if shorter is None:
+        raise ConfigurationError(f"The study {path.stem} has no table 'quick', so it cannot be run with --quick.")
+    if "budget" in shorter:
+        entries.pop("budget", None)
+    return path.stem, build_settings(Study, entries, shorter)

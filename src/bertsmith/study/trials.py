@@ -15,13 +15,18 @@ from bertsmith.training.machine import MachineSettings
 
 
 class TaskTrial(Settings):
-    """A task of a study."""
+    """A task of a study, and how it is learnt."""
 
     task: str = Field(description="name of the task, as for `finetune --task`")
     folder: str = Field(description="its folder below --task-data")
+    way: str | None = Field(None, description="what this way of learning it is called, where a study compares ways")
     seeds: int = Field(5, ge=1, description="how many runs")
-    training: Mapping[str, Any] = Field({}, description="settings of `finetune`'s group training")
-    inputs: Mapping[str, Any] = Field({}, description="settings of `finetune`'s group inputs")
+    settings: Mapping[str, Any] = Field({}, description="settings of `finetune`, group by group")
+
+    @property
+    def key(self) -> str:
+        """Its name in a cell's file."""
+        return self.task if self.way is None else f"{self.task}, {self.way}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ def run_trials(
     *,
     model: Path,
     initialisation: Literal["pretrained", "random"],
+    own_settings: Mapping[str, Any],
     task_data: Path,
     out: Path,
     runtime: MachineSettings,
@@ -48,10 +54,11 @@ def run_trials(
     """Fine-tune a model on every task of a study. A task that is done already in `out` is not run again.
 
     initialisation  random: the same network untrained
+    own_settings    settings of `finetune` that this model has over those of each task
     """
     outcomes = {}
-    for trial in trials:
-        folder = out / trial.task
+    for number, trial in enumerate(trials):
+        folder = out / f"{number}-{trial.task}"
         if not folder.exists():
             settings = {
                 "model": model,
@@ -59,12 +66,10 @@ def run_trials(
                 "seeds": trial.seeds,
                 "initialisation": initialisation,
                 "task_data": {"task": trial.task, "data": task_data / trial.folder},
-                "training": dict(trial.training),
-                "inputs": dict(trial.inputs),
                 "runtime": runtime.model_dump(exclude_unset=True),
             }
-            finetune_task(build_settings(FinetuneConfig, settings))
-        outcomes[trial.task] = read_outcome(folder / RESULTS_FILE)
+            finetune_task(build_settings(FinetuneConfig, settings, trial.settings, own_settings))
+        outcomes[trial.key] = read_outcome(folder / RESULTS_FILE)
     return outcomes
 
 

@@ -1,0 +1,182 @@
+"""The tables of a study, in the shape of the paper's: a row for each variant (and way of learning), a column a task."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from bertsmith.study.cell import Cell
+from bertsmith.study.significance import PairedDifference, paired_difference
+from bertsmith.study.study_file import PapersFinding, Study, Variant
+from bertsmith.study.trials import TaskOutcome
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """What one variant gave, learnt in one way.
+
+    name       of the variant, and of the way where the study compares ways
+    columns    what the variant is, from the study's file
+    cells      a finished cell for each seed of pre-training
+    scores     "task, metric" of the primary metric -> a score for each run: seed by seed, within it fine-tuning by
+               fine-tuning
+    collapsed  how many of these runs learnt nothing
+    """
+
+    name: str
+    columns: Mapping[str, str]
+    cells: Sequence[Cell]
+    scores: Mapping[str, Sequence[float]]
+    collapsed: int
+
+    @property
+    def perplexities(self) -> list[float]:
+        """Of the held-out text at the end of each pre-training."""
+        return [math.exp(cell.curve[-1].token_loss) for cell in self.cells if cell.curve]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table, ready to be shown anywhere. The first `names` columns are words, the others numbers."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    names: int
+
+    def markdown(self) -> str:
+        """The table for a page in docs."""
+        rule = ["---"] * self.names + ["---:"] * (len(self.header) - self.names)
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in (self.header, rule, *self.rows)) + "\n"
+
+
+def study_rows(study: Study, cells: Mapping[str, Sequence[Cell]]) -> list[StudyRow]:
+    """The rows of what is finished, in the order of the study's file."""
+    ways = list(dict.fromkeys(trial.way for trial in study.tasks)) or [None]
+    variants = [variant for variant in study.variants if cells[variant.name]]
+    return [
+        _row(study, variant, way, cells[variant.name], is_alone=len(variants) == 1)
+        for variant in variants
+        for way in ways
+    ]
+
+
+def _row(study: Study, variant: Variant, way: str | None, cells: Sequence[Cell], *, is_alone: bool) -> StudyRow:
+    scores: dict[str, list[float]] = {}
+    collapsed = 0
+    for trial in study.tasks:
+        if trial.way != way:
+            continue
+        for cell in cells:
+            outcome = cell.tasks[trial.key]
+            scores.setdefault(f"{trial.task}, {_metric(outcome)}", []).extend(next(iter(outcome.scores.values())))
+            collapsed += len(outcome.collapsed)
+    name = variant.name if way is None else way if is_alone else f"{variant.name}, {way}"
+    return StudyRow(name, variant.columns, cells, scores, collapsed)
+
+
+def _metric(outcome: TaskOutcome) -> str:
+    return next(iter(outcome.scores))
+
+
+def score_table(rows: Sequence[StudyRow], title: str) -> TextTable:
+    """Mean and deviation of each row on each task, in points; the best of a column is bold."""
+    columns = list(dict.fromkeys(column for row in rows for column in row.columns))
+    tasks = list(dict.fromkeys(task for row in rows for task in row.scores))
+    best = {
+        task: max((row for row in rows if task in row.scores), key=lambda row: statistics.fmean(row.scores[task]))
+        for task in tasks
+    }
+    lines = []
+    for row in rows:
+        told = [row.columns.get(column, "") for column in columns]
+        perplexity = spread(row.perplexities, scale=1) if row.perplexities else ""
+        scores = [spread(row.scores[task]) if task in row.scores else "" for task in tasks]
+        marked = [
+            f"**{score}**" if score and best[task] is row else score for task, score in zip(tasks, scores, strict=True)
+        ]
+        lines.append([row.name, *told, perplexity, *marked])
+    return TextTable(title, ["", *columns, "perplexity", *tasks], lines, names=1 + len(columns))
+
+
+def difference_table(rows: Sequence[StudyRow], reference: StudyRow, title: str) -> TextTable:
+    """How far each row is from a reference on each task, in points, with the p of the paired test."""
+    tasks = list(reference.scores)
+    lines = []
+    for row in rows:
+        if row is not reference:
+            differences = [difference(row, reference, task) for task in tasks]
+            lines.append([row.name, *(in_words(found) if found else "" for found in differences)])
+    return TextTable(title, ["", *tasks], lines, names=1)
+
+
+def difference(row: StudyRow, other: StudyRow, task: str) -> PairedDifference | None:
+    """Of two rows on a task; None where one has no score or other runs."""
+    ours, theirs = row.scores.get(task, ()), other.scores.get(task, ())
+    return paired_difference(ours, theirs) if len(ours) == len(theirs) and ours else None
+
+
+def in_words(found: PairedDifference) -> str:
+    """Points and p."""
+    return f"{100 * found.mean:+.1f}" + ("" if found.p is None else f" (p {found.p:.2g})")
+
+
+def cost_table(rows: Sequence[StudyRow], title: str) -> TextTable:
+    """What each variant's pre-training cost."""
+    lines = []
+    for cells in {row.cells[0].variant: row.cells for row in rows}.values():
+        minutes = [cell.curve[-1].minutes for cell in cells if cell.curve]
+        cost = [
+            spread(minutes, scale=1) if minutes else "",
+            f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M",
+            f"{statistics.fmean(cell.flops for cell in cells) / 1e12:,.0f}",
+            ", ".join(sorted({f"{cell.threads} threads, {cell.precision}" for cell in cells if cell.precision})),
+        ]
+        lines.append([cells[0].variant, str(len(cells)), *cost])
+    return TextTable(title, ["", "seeds", "minutes", "tokens", "TFLOP", "processor"], lines, names=1)
+
+
+@dataclass(frozen=True)
+class PaperPair:
+    """Two rows that the paper puts in an order on a task, and what the study found.
+
+    better, worse  names of the rows, as the paper has them
+    papers         difference in the paper, in points
+    ours           difference here
+    """
+
+    task: str
+    better: str
+    worse: str
+    papers: float
+    ours: PairedDifference
+
+    @property
+    def verdict(self) -> str:
+        """Whether the study agrees."""
+        if not self.ours.is_clear:
+            return "not told apart"
+        return "as in the paper" if self.ours.mean > 0 else "the other way round"
+
+
+def paper_pairs(rows: Sequence[StudyRow], paper: PapersFinding) -> Iterator[PaperPair]:
+    """Every pair of rows that has a counterpart in the paper, task by task."""
+    by_name = {row.name: row for row in rows}
+    known = [name for name in paper.scores if name in by_name]
+    for first in known:
+        for second in known:
+            for task, score in paper.scores[first].items():
+                margin = score - paper.scores[second].get(task, score)
+                column = next((column for column in by_name[first].scores if column.startswith(f"{task},")), None)
+                if margin <= 0 or column is None:
+                    continue
+                found = difference(by_name[first], by_name[second], column)
+                if found is not None:
+                    yield PaperPair(column, first, second, margin, found)
+
+
+def spread(values: Sequence[float], scale: float = 100) -> str:
+    """Mean and, of several, standard deviation."""
+    scaled = [scale * value for value in values]
+    mean = f"{statistics.fmean(scaled):.1f}"
+    return mean if len(scaled) == 1 else f"{mean} ± {statistics.stdev(scaled):.1f}"
