@@ -81,6 +81,23 @@ def lay_out(data: Path, tasks: Path) -> None:
         chosen = [article for article in second if is_for_dev(article["title"]) == is_dev]
         write_squad(tasks / "squad-2.0" / f"{part}.json", chosen)
     divide_qnli(data / "glue" / "QNLI" / "dev.tsv", squad, tasks / "qnli")
+    lay_out_parts(tasks, train, squad)
+
+
+def lay_out_parts(
+    tasks: Path, squad_train: Sequence[Mapping[str, Any]], squad_dev: Sequence[Mapping[str, Any]]
+) -> None:
+    """Parts of two large tasks, for the studies: a sixth of SST-2's phrases, some articles of SQuAD."""
+    (tasks / "sst-2-part").mkdir(exist_ok=True)
+    shutil.copyfile(tasks / "sst-2" / "dev.tsv", tasks / "sst-2-part" / "dev.tsv")
+    header, *lines = (tasks / "sst-2" / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tasks / "sst-2-part" / "train.tsv").write_text(header + "".join(lines[::6]), encoding="utf-8")
+    (tasks / "squad-part").mkdir(exist_ok=True)
+    for part, articles in {"train-v1.1": squad_train, "dev-v1.1": squad_dev}.items():
+        chosen = [article for article in articles if is_for_dev(article["title"])]
+        write_squad(tasks / "squad-part" / f"{part}.json", chosen)
+        questions = sum(len(paragraph["qas"]) for article in chosen for paragraph in article["paragraphs"])
+        print(f"squad-part, {part}: {questions:,} questions")
 
 
 GLUE_FOLDERS = {"sst-2": "SST-2", "mrpc": "MRPC", "sts-b": "STS-B", "wnli": "WNLI", "qqp": "QQP_subset"}

@@ -1,12 +1,19 @@
 """The tables of a study show what its cells hold, and hold it against the paper."""
 
+import pytest
+
 from bertsmith.core.configuration import build_settings
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.cell import Cell
-from bertsmith.study.study_file import Study
+from bertsmith.study.study_file import Study, load_study, study_names
 from bertsmith.study.study_tables import cost_table, difference_table, paper_pairs, score_table, study_rows
 from bertsmith.study.trials import TaskOutcome
 from bertsmith.study.yardstick import Scores
+from bertsmith.tasks.catalogue import TASKS
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
+from bertsmith.training.configuration import PretrainConfig
 
+QUICK = ("masking", "pretraining-tasks", "size", "steps", "three-systems", "two-strategies")
 STUDY = build_settings(
     Study,
     {
@@ -59,3 +66,30 @@ def test_an_order_that_is_turned_round_is_told():
 
 def test_variants_that_are_not_done_have_no_row():
     assert [row.name for row in study_rows(STUDY, CELLS | {"one": []})] == ["two"]
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_every_study_that_we_bring_holds_together(name):
+    """Its runs' settings are settings of `pretrain`, its tasks' those of `finetune`, and the paper's rows are its own."""
+    _, study = load_study(name)
+    versions = [study] if name not in QUICK else [study, load_study(name, quick=True)[1]]
+    for version in versions:
+        for variant in version.variants:
+            common = {"store": "s", "out": "o", "training": {"steps": 1}}
+            PretrainConfig.from_layers(version.settings, variant.settings, common)
+            for trial in version.tasks:
+                build_settings(FinetuneConfig, {"model": "m", "out": "o"}, trial.settings, variant.finetuning)
+                assert trial.task in TASKS
+    if study.paper is not None:
+        ways = {trial.way for trial in study.tasks}
+        rows = {variant.name for variant in study.variants} if ways == {None} else ways
+        assert set(study.paper.scores) <= rows
+        assert {task for scores in study.paper.scores.values() for task in scores} <= {
+            trial.column for trial in study.tasks
+        }
+
+
+def test_tasks_with_one_name_are_refused():
+    entries = {"question": "?", "variants": [{"name": "a"}], "tasks": [{"task": "mrpc", "folder": "m"}] * 2}
+    with pytest.raises(ConfigurationError, match="two tasks are called mrpc"):
+        build_settings(Study, entries)

@@ -82,6 +82,13 @@ class Study(Settings):
     checkpoints: int = Field(0, ge=0, description="how many states on the way are fine-tuned as well")
     paper: PapersFinding | None = Field(None, description="what the paper found")
 
+    @model_validator(mode="after")
+    def _tasks_are_told_apart(self) -> Self:
+        keys = [trial.key for trial in self.tasks]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ValueError(f"two tasks are called {', '.join(twice)}: give them a name or a way")
+        return self
+
     @field_validator("variants")
     @classmethod
     def _names_are_unique(cls, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:

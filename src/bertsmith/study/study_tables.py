@@ -18,7 +18,7 @@ class StudyRow:
     name       of the variant, and of the way where the study compares ways
     columns    what the variant is, from the study's file
     cells      a finished cell for each seed of pre-training
-    scores     "task, metric" of the primary metric -> a score for each run: seed by seed, within it fine-tuning by
+    scores     "column, metric" of the primary metric -> a score for each run: seed by seed, within it fine-tuning by
                fine-tuning
     collapsed  how many of these runs learnt nothing
     """
@@ -69,7 +69,7 @@ def _row(study: Study, variant: Variant, way: str | None, cells: Sequence[Cell],
             continue
         for cell in cells:
             outcome = cell.tasks[trial.key]
-            scores.setdefault(f"{trial.task}, {_metric(outcome)}", []).extend(next(iter(outcome.scores.values())))
+            scores.setdefault(f"{trial.column}, {_metric(outcome)}", []).extend(next(iter(outcome.scores.values())))
             collapsed += len(outcome.collapsed)
     name = variant.name if way is None else way if is_alone else f"{variant.name}, {way}"
     return StudyRow(name, variant.columns, cells, scores, collapsed)
@@ -167,7 +167,7 @@ def paper_pairs(rows: Sequence[StudyRow], paper: PapersFinding) -> Iterator[Pape
         for second in known:
             for task, score in paper.scores[first].items():
                 margin = score - paper.scores[second].get(task, score)
-                column = next((column for column in by_name[first].scores if column.startswith(f"{task},")), None)
+                column = next((found for found in by_name[first].scores if found.rpartition(", ")[0] == task), None)
                 if margin <= 0 or column is None:
                     continue
                 found = difference(by_name[first], by_name[second], column)

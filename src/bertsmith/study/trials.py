@@ -19,6 +19,7 @@ class TaskTrial(Settings):
 
     task: str = Field(description="name of the task, as for `finetune --task`")
     folder: str = Field(description="its folder below --task-data")
+    name: str | None = Field(None, description="what it is called in the tables; default: as the task")
     way: str | None = Field(None, description="what this way of learning it is called, where a study compares ways")
     seeds: int = Field(5, ge=1, description="how many runs")
     settings: Mapping[str, Any] = Field({}, description="settings of `finetune`, group by group")
@@ -26,7 +27,12 @@ class TaskTrial(Settings):
     @property
     def key(self) -> str:
         """Its name in a cell's file."""
-        return self.task if self.way is None else f"{self.task}, {self.way}"
+        return self.column if self.way is None else f"{self.column}, {self.way}"
+
+    @property
+    def column(self) -> str:
+        """Its name in the tables."""
+        return self.name or self.task
 
 
 @dataclass(frozen=True)
