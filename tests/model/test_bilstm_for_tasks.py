@@ -48,8 +48,11 @@ def test_two_layers_are_torchs_bidirectional_lstm_on_each_text_alone():
     torch.manual_seed(0)
     ours, theirs = BiLstm(5, 6, 0.0, compares=False), torch.nn.LSTM(5, 3, num_layers=2, bidirectional=True)
     for layer, module in enumerate((ours.first, ours.second)):
-        for name, parameter in module.lstm.named_parameters():
-            getattr(theirs, name.replace("l0", f"l{layer}")).data.copy_(parameter)
+        for suffix, lstm in (("", module.forward_lstm), ("_reverse", module.backward_lstm)):
+            getattr(theirs, f"weight_ih_l{layer}{suffix}").data.copy_(lstm.input_gates.weight)
+            getattr(theirs, f"weight_hh_l{layer}{suffix}").data.copy_(lstm.recurrent_gates.weight)
+            getattr(theirs, f"bias_ih_l{layer}{suffix}").data.copy_(lstm.input_gates.bias)
+            getattr(theirs, f"bias_hh_l{layer}{suffix}").data.zero_()
     inputs = batch_of(SINGLE, ([2, 9, 8, 3], [0] * 4))
     states = torch.randn(7, 5)
     expected = torch.cat([theirs(text)[0] for text in states.split([3, 4])])
@@ -105,7 +108,6 @@ def test_a_weighted_sum_begins_as_the_mean_and_a_concatenation_has_the_order_ask
 
 def test_an_lstm_begins_by_remembering():
     model = made(BiLstmForTokenClassification)
-    biases = model.bilstm.first.lstm.bias_ih_l0 + model.bilstm.first.lstm.bias_hh_l0
-    assert biases.tolist() == [0.0] * 3 + [1.0] * 3 + [0.0] * 6
-    weights = model.bilstm.second.lstm.weight_hh_l0_reverse
+    assert model.bilstm.first.forward_lstm.input_gates.bias.tolist() == [0.0] * 3 + [1.0] * 3 + [0.0] * 6
+    weights = model.bilstm.second.backward_lstm.recurrent_gates.weight
     assert 0.3 < weights.abs().max() <= 3**-0.5

@@ -16,7 +16,8 @@ from bertsmith.model.character_encoder import CharacterEncoder
 from bertsmith.model.elmo import Elmo, ScalarMix
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_weights import load_published_elmo
-from bertsmith.model.projected_lstm import LstmState, ProjectedLstm, Steps
+from bertsmith.model.lstm import Lstm, Steps
+from bertsmith.model.recurrence import Clips, LstmState
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
 SENTENCES = [["the", "cat", "sat", "on", "the", "mat"], ["dogs"], [], ["we", "saw", "it"]]
@@ -68,7 +69,7 @@ def test_the_published_network_gives_the_published_states(fixture_folder):
 @pytest.mark.parametrize("backward", [False, True])
 def test_an_lstm_without_clipping_is_torchs_in_outputs_states_and_gradients(backward, randomise):
     lengths = torch.tensor([3, 9, 1, 9, 4])
-    ours = randomise(ProjectedLstm(6, 11, 4, None, None))
+    ours = randomise(Lstm(6, 11, 4))
     twin = nn.LSTM(6, 11, proj_size=4, batch_first=True)
     with torch.no_grad():
         twin.weight_ih_l0.copy_(ours.input_gates.weight)
@@ -105,7 +106,7 @@ def test_an_lstm_without_clipping_is_torchs_in_outputs_states_and_gradients(back
 
 
 def test_clips_hold(tiny_config, randomise):
-    layer = randomise(ProjectedLstm(8, 20, 8, 0.5, 0.4))
+    layer = randomise(Lstm(8, 20, 8, Clips(0.5, 0.4)))
     with torch.no_grad():
         layer.projection.weight.mul_(5)
     steps = Steps.of(torch.tensor([30]), backward=False)
@@ -184,3 +185,42 @@ def test_what_is_not_an_elmo_is_refused(tmp_path, fixture_folder):
         load_published_elmo(tmp_path / "options.json", fixture_folder / "model-lm_weights.hdf5")
     with pytest.raises(ConfigurationError, match="does not fit a word of 4"):
         build_settings(ElmoConfig, {"max_characters": 4})
+
+
+def test_clips_and_what_goes_on_have_the_gradients_of_the_formula(randomise):
+    """Against the same steps written out in torch, float32 and both clips at work."""
+    layer = randomise(Lstm(3, 5, 4, Clips(0.3, 0.2)))
+    counts = [3, 3, 2, 1]
+    rows = (3 * torch.randn(sum(counts), 3)).requires_grad_()
+    begin = LstmState(torch.randn(3, 5).requires_grad_(), torch.randn(3, 4).requires_grad_())
+    inputs = [rows, *begin, *layer.parameters()]
+
+    def written_out():
+        memory, output, found, ended = begin.memory, begin.output, [], []
+        for step, count in zip(rows.split(counts), counts, strict=True):
+            ended += list(zip(memory[count:].flip(0), output[count:].flip(0), strict=True))
+            gates = layer.input_gates(step) + layer.recurrent_gates(output[:count])
+            keep, forget, candidate, show = gates.chunk(4, dim=1)
+            memory = (forget.sigmoid() * memory[:count] + keep.sigmoid() * candidate.tanh()).clamp(-0.3, 0.3)
+            output = layer.projection(show.sigmoid() * memory.tanh()).clamp(-0.2, 0.2)
+            found.append(output)
+        ended += list(zip(memory.flip(0), output.flip(0), strict=True))
+        return torch.cat(found), [torch.stack(part) for part in zip(*reversed(ended), strict=True)]
+
+    outputs, left = layer(rows, counts, begin)
+    expected, (memory, output) = written_out()
+    for mine, other in ((outputs, expected), (left.memory, memory), (left.output, output)):
+        assert_close(mine, other)
+    weights = [torch.randn_like(part) for part in (expected, memory, output)]
+    loss = sum((part * weight).sum() for part, weight in zip((outputs, *left), weights, strict=True))
+    same = sum((part * weight).sum() for part, weight in zip((expected, memory, output), weights, strict=True))
+    for mine, other in zip(torch.autograd.grad(loss, inputs), torch.autograd.grad(same, inputs), strict=True):
+        assert_close(mine, other)
+
+
+def test_the_memory_is_exact_where_the_weights_are_not(randomise):
+    layer = randomise(Lstm(3, 5)).bfloat16()
+    outputs, left = layer(torch.randn(4, 3, dtype=torch.bfloat16), [2, 1, 1])
+    assert (outputs.dtype, left.memory.dtype, left.output.dtype) == (torch.bfloat16, torch.float32, torch.bfloat16)
+    outputs.float().sum().backward()
+    assert layer.input_gates.weight.grad.isfinite().all()

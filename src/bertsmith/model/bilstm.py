@@ -9,10 +9,9 @@ Legend: T tokens, D width of what is read, W width of a state.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from bertsmith.model.dropout import dropout
-from bertsmith.model.projected_lstm import Steps
+from bertsmith.model.lstm import Lstm, Steps
 from bertsmith.model.segments import Segments
 
 
@@ -21,14 +20,17 @@ class BiLstmLayer(nn.Module):
 
     def __init__(self, input_size: int, size: int):
         super().__init__()
-        self.lstm = nn.LSTM(input_size, size // 2, bidirectional=True)
+        self.forward_lstm = Lstm(input_size, size // 2)
+        self.backward_lstm = Lstm(input_size, size // 2)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Texts end to end, [T, D] to [T, W]."""
-        steps = Steps.of(lengths, backward=False)
-        packed = PackedSequence(states.index_select(0, steps.order), torch.tensor(steps.counts))
-        outputs: Tensor = self.lstm(packed)[0].data
-        return outputs.index_select(0, steps.places)
+        sides = []
+        for lstm, is_backward in ((self.forward_lstm, False), (self.backward_lstm, True)):
+            steps = Steps.of(lengths, backward=is_backward)
+            outputs, _ = lstm(states.index_select(0, steps.order), steps.counts)
+            sides.append(outputs.index_select(0, steps.places))
+        return torch.cat(sides, dim=1)
 
 
 class BiLstm(nn.Module):

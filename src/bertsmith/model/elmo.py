@@ -16,7 +16,8 @@ from bertsmith.batches.flat_words import FlatWords
 from bertsmith.model.character_encoder import CharacterEncoder
 from bertsmith.model.dropout import dropout
 from bertsmith.model.elmo_configuration import ElmoConfig
-from bertsmith.model.projected_lstm import LstmState, ProjectedLstm, Steps
+from bertsmith.model.lstm import Lstm, Steps
+from bertsmith.model.recurrence import Clips, LstmState
 
 
 class ElmoOutput(NamedTuple):
@@ -39,8 +40,11 @@ class Direction(nn.Module):
         self.residual = config.residual
         self.dropout_rate = config.dropout
         self.layers = nn.ModuleList(
-            ProjectedLstm(
-                config.hidden_size, config.cell_size, config.hidden_size, config.cell_clip, config.projection_clip
+            Lstm(
+                config.hidden_size,
+                config.cell_size,
+                config.hidden_size,
+                Clips(config.cell_clip, config.projection_clip),
             )
             for _ in range(config.num_layers)
         )

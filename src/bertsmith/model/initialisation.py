@@ -69,28 +69,25 @@ def initialise_normal(
     for name, parameter in model.named_parameters():
         if only is not None and name not in only:
             continue
-        if name.endswith("bias") or name == "mix.weights":
+        if name.endswith("_gates.bias"):
+            initialise_gate_biases(parameter)
+        elif name.endswith("bias") or name == "mix.weights":
             parameter.zero_()
         elif name.endswith("norm.weight") or name == "mix.gamma":
             parameter.fill_(1.0)
-        elif ".lstm.bias_" in name:
-            initialise_gate_biases(name, parameter)
         else:
             purpose = f"initialise/{name.removeprefix(model.config.weight_names.prefixes[0])}"
             generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
-            if ".lstm." in name:
+            if name.endswith("_gates.weight"):
                 bound = (len(parameter) // 4) ** -0.5  # torch's, by the width of the memory
                 torch.nn.init.uniform_(parameter, -bound, bound, generator=generator)
             else:
                 torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
 
 
-def initialise_gate_biases(name: str, biases: torch.Tensor) -> None:
+def initialise_gate_biases(biases: torch.Tensor) -> None:
     """0, and 1 for the forget gate: an LSTM that begins by remembering learns faster (Jozefowicz et al. 2015, 3.2).
 
-    name    torch's: it keeps two vectors that are added up, `bias_ih..` and `bias_hh..`; the 1 goes into the first
     biases  [4 M]  of the gates input, forget, candidate, output
     """
-    biases.zero_()
-    if "bias_ih" in name:
-        biases.chunk(4)[1].fill_(1.0)
+    biases.zero_().chunk(4)[1].fill_(1.0)

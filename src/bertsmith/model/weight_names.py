@@ -95,7 +95,18 @@ class WeightNames:
 
 # What a BiLSTM on an encoder is made of: transformers has no such network, so the names are ours.
 _BILSTM_MODULES = {
-    name: (name,) for name in ("mix", "bilstm.first.lstm", "bilstm.compare", "bilstm.second.lstm", "summary")
+    name: (name,)
+    for name in (
+        "mix",
+        "bilstm.compare",
+        "summary",
+        *(
+            f"bilstm.{layer}.{direction}_lstm.{part}_gates"
+            for layer in ("first", "second")
+            for direction in ("forward", "backward")
+            for part in ("input", "recurrent")
+        ),
+    )
 }
 _BILSTM_HEADS = ("mix", "bilstm", "summary")
 

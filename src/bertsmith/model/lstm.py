@@ -1,4 +1,4 @@
-"""An LSTM whose output is a projection of its memory, over sentences of any lengths (Sak et al. 2014).
+"""An LSTM over sentences of any lengths; its output may be a projection of its memory (Sak et al. 2014).
 
 Sentences are laid out step by step: first the first words of all, then the second words of those that have one, longest
 sentence first. So each step is a block of rows, and no step computes anything for a sentence that has ended.
@@ -7,10 +7,11 @@ Legend: B sentences, S steps, T words of all sentences together, I width of the 
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from bertsmith.model.recurrence import Clips, LstmState, recur
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,28 +44,19 @@ class Steps:
         return cls(order, places, is_there.sum(1).tolist(), longest_first)
 
 
-class LstmState(NamedTuple):
-    """What a sentence leaves behind: memory [B, M] and output [B, P] after its last step."""
-
-    memory: Tensor
-    output: Tensor
-
-
-class ProjectedLstm(nn.Module):
+class Lstm(nn.Module):
     """One layer in one direction. Gates stand in torch's order: input, forget, candidate, output.
 
-    memory_clip, output_clip  largest absolute values; None: any
+    output_size  P of the projection; None: there is none, and P = M
     """
 
-    def __init__(
-        self, input_size: int, memory_size: int, output_size: int, memory_clip: float | None, output_clip: float | None
-    ):
+    def __init__(self, input_size: int, memory_size: int, output_size: int | None = None, clips: Clips | None = None):
         super().__init__()
-        self.memory_size, self.output_size = memory_size, output_size
-        self.memory_clip, self.output_clip = memory_clip, output_clip
+        self.memory_size, self.output_size = memory_size, output_size or memory_size
+        self.clips = clips or Clips()
         self.input_gates = nn.Linear(input_size, 4 * memory_size)
-        self.recurrent_gates = nn.Linear(output_size, 4 * memory_size, bias=False)
-        self.projection = nn.Linear(memory_size, output_size, bias=False)
+        self.recurrent_gates = nn.Linear(self.output_size, 4 * memory_size, bias=False)
+        self.projection = None if output_size is None else nn.Linear(memory_size, output_size, bias=False)
 
     def forward(self, rows: Tensor, counts: list[int], state: LstmState | None = None) -> tuple[Tensor, LstmState]:
         """Outputs of each step, [T, P], and what is left, for sentences from the longest to the shortest.
@@ -73,22 +65,9 @@ class ProjectedLstm(nn.Module):
         counts  rows of each step
         state   what the sentences begin with; None: zeros
         """
-        gates = self.input_gates(rows).split(counts)  # S times [B_s, 4 M]: one product for all steps
-        memory, output = state or (rows.new_zeros(counts[0], size) for size in (self.memory_size, self.output_size))
-        outputs: list[Tensor] = []
-        ended: list[LstmState] = []
-        for step_gates, count in zip(gates, counts, strict=True):
-            if count < len(memory):
-                ended.append(LstmState(memory[count:], output[count:]))
-                memory, output = memory[:count], output[:count]
-            keep, forget, candidate, show = (step_gates + self.recurrent_gates(output)).chunk(4, dim=1)
-            memory = torch.sigmoid(forget) * memory + torch.sigmoid(keep) * torch.tanh(candidate)
-            if self.memory_clip is not None:
-                memory = memory.clamp(-self.memory_clip, self.memory_clip)
-            output = self.projection(torch.sigmoid(show) * torch.tanh(memory))
-            if self.output_clip is not None:
-                output = output.clamp(-self.output_clip, self.output_clip)
-            outputs.append(output)
-        ended.append(LstmState(memory, output))
-        memories, last_outputs = (torch.cat(parts) for parts in zip(*reversed(ended), strict=True))
-        return torch.cat(outputs), LstmState(memories, last_outputs)
+        if state is None:
+            sizes = (self.memory_size, self.output_size)
+            state = LstmState(*(rows.new_zeros(counts[0], size) for size in sizes))
+        projection = None if self.projection is None else self.projection.weight
+        gates = self.input_gates(rows)  # [T, 4 M]: one product for all steps
+        return recur(gates, counts, self.recurrent_gates.weight, projection, state, self.clips)
