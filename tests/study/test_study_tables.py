@@ -70,7 +70,7 @@ def test_variants_that_are_not_done_have_no_row():
 
 @pytest.mark.parametrize("name", study_names())
 def test_every_study_that_we_bring_holds_together(name):
-    """Its runs' settings are settings of `pretrain`, its tasks' those of `finetune`, and the paper's rows are its own."""
+    """Its settings are settings of `pretrain`, its tasks' those of `finetune`, and the paper's rows are its own."""
     _, study = load_study(name)
     versions = [study] if name not in QUICK else [study, load_study(name, quick=True)[1]]
     for version in versions:
