@@ -8,6 +8,7 @@
     |   |-- DamagedArtefact        a file differs from its recorded SHA-256 or size, or is missing
     |   `-- MismatchedArtefact     two artefacts that do not belong together; names both sides
     `-- TrainingError              training cannot go on
+        |-- LostProcess            another process of the training is gone; its steps since the last checkpoint are lost
         |-- NonFiniteLoss          loss or gradient is NaN or infinite; the weights were not touched
         `-- StoppedBySignal        Ctrl-C or SIGTERM; training has written a checkpoint, nothing else is left behind
 
@@ -49,6 +50,10 @@ class TrainingError(BertsmithError):
     """Training cannot go on."""
 
     exit_code = 1
+
+
+class LostProcess(TrainingError):
+    """Another process of the same training does not answer any more."""
 
 
 class NonFiniteLoss(TrainingError):

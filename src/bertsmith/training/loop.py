@@ -17,6 +17,7 @@ from bertsmith.core.errors import NonFiniteLoss
 from bertsmith.core.randomness import derive_seed
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.prefetch import Prefetch
+from bertsmith.training.processes import ALONE, Processes
 from bertsmith.training.schedule import Duration, warm_up_then_linear_decay
 
 
@@ -112,12 +113,15 @@ def training_steps(
     micro_batch_size: int,
     until: float = 1.0,
     stop: Callable[[], bool] = lambda: False,
+    processes: Processes = ALONE,
 ) -> Iterator[Step[CursorType]]:
     """Train from `start` until `until` of `duration` is done, yielding after each optimiser step.
 
-    seed              of dropout: the masks of a micro-batch are a function of (seed, step, micro-batch)
+    seed              of dropout: the masks of a micro-batch are a function of (seed, step, its first sequence)
     micro_batch_size  sequences of one forward and backward pass; gradients are added up over the whole batch
-    stop              asked between micro-batches; if true the unfinished step is dropped and the generator ends
+    stop              asked between micro-batches; if true the unfinished step is dropped and the generator ends, in all
+                      processes
+    processes         those that train together; each has a share of every batch
     raises            NonFiniteLoss before an update that would spoil the weights, ValueError for empty micro-batches
     """
     if micro_batch_size < 1:
@@ -131,15 +135,18 @@ def training_steps(
             learning_rate = optimiser.settings.learning_rate * warm_up_then_linear_decay(
                 progress, optimiser.settings.warmup_share
             )
-            outcome = _accumulate(objective, batch.to(device), optimiser, position, seed, micro_batch_size, stop)
-            if outcome is None:
+            share = processes.share(batch.num_sequences)
+            outcome = _accumulate(objective, batch.to(device), share, optimiser, position, seed, micro_batch_size, stop)
+            if processes.any(outcome is None) or outcome is None:
                 return
-            loss, metrics = outcome
+            loss, metrics = _added_up(*outcome, processes)
+            optimiser.add_up(processes)
             gradient_norm = optimiser.gradient_norm()
             _require_finite(loss, gradient_norm, position, learning_rate)
             optimiser.step(learning_rate, gradient_norm)
             now = time.monotonic()
-            position = Position(next_cursor, position.steps_done + 1, start.elapsed_seconds + now - session_started)
+            elapsed = processes.of_first(start.elapsed_seconds + now - session_started)
+            position = Position(next_cursor, position.steps_done + 1, elapsed)
             yield Step(
                 position=position,
                 progress_before=progress,
@@ -157,22 +164,23 @@ def training_steps(
 def _accumulate(
     objective: Objective[BatchType],
     batch: BatchType,
+    share: range,
     optimiser: Optimiser,
     position: Position[CursorType],
     seed: int,
     micro_batch_size: int,
     stop: Callable[[], bool],
 ) -> tuple[float, dict[str, float]] | None:
-    """Forward and backward over all micro-batches. Returns the batch's loss and metrics, or None if told to stop."""
+    """Forward and backward over this process's share. Returns its part of loss and metrics, or None if told to stop."""
     objective.model.train()
     optimiser.zero_gradients()
     total_loss = 0.0
     total_metrics: dict[str, float] = {}
-    for index, start in enumerate(range(0, batch.num_sequences, micro_batch_size)):
+    for start in share[::micro_batch_size]:
         if stop():
             return None
-        micro_batch = batch.slice(start, min(start + micro_batch_size, batch.num_sequences))
-        torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, index))
+        micro_batch = batch.slice(start, min(start + micro_batch_size, share.stop))
+        torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, start))
         loss, metrics = objective(micro_batch, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.add_gradients()
@@ -180,6 +188,12 @@ def _accumulate(
         for name, value in metrics.items():
             total_metrics[name] = total_metrics.get(name, 0.0) + value.item()
     return total_loss, total_metrics
+
+
+def _added_up(loss: float, metrics: dict[str, float], processes: Processes) -> tuple[float, dict[str, float]]:
+    """Loss and metrics of the whole batch."""
+    total_loss, *values = processes.sums([loss, *metrics.values()])
+    return total_loss, dict(zip(metrics, values, strict=True))
 
 
 def _require_finite(loss: float, gradient_norm: float, position: Position[CursorType], learning_rate: float) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.training.precision import PrecisionName
+from bertsmith.training.processes import own_gpu
 
 
 class MachineSettings(Settings):
@@ -28,6 +29,6 @@ class MachineSettings(Settings):
             raise ConfigurationError(
                 "There is no CUDA device here that torch can use. Leave --device out, or give cpu."
             )
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        if self.device == "cpu" or not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", own_gpu())

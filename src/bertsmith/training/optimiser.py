@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bertsmith.core.configuration import Settings
 from bertsmith.training.flat_weights import FlatWeights
+from bertsmith.training.processes import Processes
 
 
 class OptimiserSettings(Settings):
@@ -72,6 +73,17 @@ class Optimiser:
         """Add the gradients of one micro-batch to the float32 sums. Call after each `backward()`."""
         for rule in self._rules:
             rule.weights.add_gradients()
+
+    def add_up(self, processes: Processes) -> None:
+        """Add up the gradients of several processes."""
+        for rule in self._rules:
+            processes.add_up(rule.weights.gradient)
+
+    def take_from_first(self, processes: Processes) -> None:
+        """Give every process the first one's weights."""
+        for rule in self._rules:
+            processes.take_from_first(rule.weights.master)
+            rule.weights.renew_copies()
 
     def gradient_norm(self) -> float:
         """Euclidean norm of the whole gradient; NaN or infinite if any part of it is."""

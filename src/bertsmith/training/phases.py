@@ -10,6 +10,7 @@ from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.loop import Position, Step, training_steps
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.pretraining_objective import PretrainingObjective
+from bertsmith.training.processes import ALONE, Processes
 
 
 def steps_of_all_phases(
@@ -20,6 +21,7 @@ def steps_of_all_phases(
     position: Position[Cursor],
     device: torch.device,
     stop: Callable[[], bool] = lambda: False,
+    processes: Processes = ALONE,
 ) -> Iterator[Step[Cursor]]:
     """Train from `position` to the end, yielding after each optimiser step; less if told to stop."""
     for phase, end in enumerate(config.data.phase_ends):
@@ -38,11 +40,12 @@ def steps_of_all_phases(
             micro_batch_size=config.runtime.micro_batch_size,
             until=end,
             stop=stop,
+            processes=processes,
         ):
             position = step.position
             yield step
-            if stop():
-                return
+        if config.training.duration.progress(position.steps_done, position.elapsed_seconds) < end:
+            return  # told to stop
 
 
 def evaluation_is_due(step: Step[Cursor], evaluations: int) -> bool:

@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
-from bertsmith.core.errors import ArtefactError, StoppedBySignal
+from bertsmith.core.errors import ArtefactError, ConfigurationError, StoppedBySignal
 from bertsmith.model.folder import save_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import (
@@ -37,7 +38,16 @@ from bertsmith.training.planning import planned
 from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.pretraining_objective import PretrainingObjective
-from bertsmith.training.run import Run, only_writer, read_run, require_same_inputs, require_same_settings, start_run
+from bertsmith.training.processes import Processes, joined, was_restarted
+from bertsmith.training.run import (
+    RUN_FILE,
+    Run,
+    only_writer,
+    read_run,
+    require_same_inputs,
+    require_same_settings,
+    start_run,
+)
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import Speedometer
 from bertsmith.training.signals import stop_on_signal
@@ -64,22 +74,33 @@ class PretrainResult:
 
 
 def pretrain(config: PretrainConfig) -> PretrainResult:
-    """Pre-train an encoder on a token store; writes a run folder with the model in it."""
+    """Pre-train an encoder on a token store; writes a run folder with the model in it.
+
+    Under `torchrun` the processes train together; after a lost one they go on from the newest checkpoint.
+    """
+    if was_restarted() and (config.out / RUN_FILE).exists():
+        return resume_pretraining(config.out, {})
     store = TokenStore.open(config.store)
     store.verify()
-    if config.recipe == PLANNED:
-        config = planned(config, store)
-    return _rehearse(config, store) if config.dry_run else _start(config, store)
-
-
-def _start(config: PretrainConfig, store: TokenStore) -> PretrainResult:
-    """Make the run folder and train, with settings that are complete."""
-    evaluation = RunEvaluation.prepare(config, store)
     device = config.runtime.take_device()
-    precision = choose_precision(config.runtime.precision, device)
-    run = start_run(config, store, str(precision).removeprefix("torch."))
-    with only_writer(run.folder):
-        return _train(run, store, evaluation, checkpoint=None, device=device)
+    with joined(device) as processes:
+        if config.recipe == PLANNED and processes.is_first:
+            config = planned(config, store)
+        return _rehearse(config, store, processes) if config.dry_run else _start(config, store, device, processes)
+
+
+def _start(config: PretrainConfig, store: TokenStore, device: torch.device, processes: Processes) -> PretrainResult:
+    """Make the run folder and train, with settings that are complete."""
+    if processes.is_first:
+        precision = choose_precision(config.runtime.precision, device)
+        run = start_run(config, store, str(precision).removeprefix("torch."))
+        processes.wait()
+    else:
+        processes.wait()
+        run = read_run(config.out, {})
+    evaluation = RunEvaluation.prepare(run.config, store)
+    with only_writer(run.folder) if processes.is_first else nullcontext():
+        return _train(run, store, evaluation, None, device, processes)
 
 
 def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResult:
@@ -97,23 +118,39 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
     store = TokenStore.open(run.config.store)
     require_same_inputs(run, store)
     evaluation = RunEvaluation.prepare(run.config, store)
-    with only_writer(run.folder):
-        checkpoint = go_back_to(folder) if is_checkpoint else newest_intact_checkpoint(run.checkpoints)
+    device = run.config.runtime.take_device()
+    with joined(device) as processes, only_writer(run.folder) if processes.is_first else nullcontext():
+        checkpoint = None
+        if processes.is_first:
+            checkpoint = go_back_to(folder) if is_checkpoint else newest_intact_checkpoint(run.checkpoints)
+        processes.wait()
+        if not processes.is_first:
+            checkpoint = newest_intact_checkpoint(run.checkpoints)
         if checkpoint is not None:
             recorded = read_manifest(checkpoint, CHECKPOINT).configuration
             require_same_settings(run.folder, recorded, run.configuration)
-        return _train(run, store, evaluation, checkpoint, run.config.runtime.take_device())
+        return _train(run, store, evaluation, checkpoint, device, processes)
 
 
 def _train(
-    run: Run, store: TokenStore, evaluation: RunEvaluation, checkpoint: Path | None, device: torch.device
+    run: Run,
+    store: TokenStore,
+    evaluation: RunEvaluation,
+    checkpoint: Path | None,
+    device: torch.device,
+    processes: Processes,
 ) -> PretrainResult:
     """Train to the end of the run, or until a signal asks to stop."""
     settings = run.config.runtime
+    _require_work_for_all(run.config, processes)
     with stop_on_signal() as stop:
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
+        optimiser.take_from_first(processes)
         objective = PretrainingObjective(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
+        steps = steps_of_all_phases(run.config, objective, batches, optimiser, state.position, device, stop, processes)
+        if not processes.is_first:
+            return _follow(run, state, steps)
         floor = evaluation.unigram_loss
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
@@ -139,9 +176,7 @@ def _train(
             if checkpoint is None:
                 evaluation.record(model, log, plateau, state.position, 0.0, stop)
             with progress_line("pretrain", total=1.0) as line:
-                for step in steps_of_all_phases(
-                    run.config, objective, batches, optimiser, state.position, device, stop
-                ):
+                for step in steps:
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
                     speedometer.add(step)
                     line.update(step.progress, speedometer.status())
@@ -153,19 +188,46 @@ def _train(
                         save()
                         saved_at, saved_steps = time.monotonic(), step.position.steps_done
             is_saved = saved_steps == state.position.steps_done
-            if stop():
+            if not _is_done(run, state):
                 if not is_saved:
                     save()
-                raise StoppedBySignal(
-                    f"Stopped by {stop.name} after {state.position.steps_done:,} steps; nothing is lost. "
-                    f"Go on with: bertsmith pretrain --resume {run.folder}"
-                )
+                raise _stopped(run, state, stop.name)
             if is_saved:  # the run had been cut while its result was written: its last scores are on file
                 guesses = evaluation.guess(model)
             else:
                 guesses = evaluation.record(model, log, plateau, state.position, 1.0)
                 save()
         return _finish(run, store, model, optimiser, state, evaluation, guesses)
+
+
+def _follow(run: Run, state: TrainingState, steps: Iterator[Step[Cursor]]) -> PretrainResult:
+    """Train along with the first process, which does all the rest."""
+    for step in steps:
+        state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
+    if not _is_done(run, state):
+        raise _stopped(run, state, None)
+    return PretrainResult(run.model, state.position.steps_done, state.tokens_seen, state.position.elapsed_seconds, None)
+
+
+def _is_done(run: Run, state: TrainingState) -> bool:
+    position = state.position
+    return run.config.training.duration.progress(position.steps_done, position.elapsed_seconds) >= 1.0
+
+
+def _stopped(run: Run, state: TrainingState, signal: str | None) -> StoppedBySignal:
+    return StoppedBySignal(
+        f"Stopped by {signal or 'another process'} after {state.position.steps_done:,} steps; nothing is lost. "
+        f"Go on with: bertsmith pretrain --resume {run.folder}"
+    )
+
+
+def _require_work_for_all(config: PretrainConfig, processes: Processes) -> None:
+    smallest = min(config.data.batch_size_of(phase) for phase in range(len(config.data.phases)))
+    if smallest < processes.count:
+        raise ConfigurationError(
+            f"Batches of {smallest} sequences cannot be shared by {processes.count} processes. Start fewer, or raise "
+            f"--batch-size."
+        )
 
 
 def _checkpoint_is_due(run: Run, step: Step[Cursor], seconds_since_last: float) -> bool:
@@ -207,13 +269,15 @@ def _finish(
     )
 
 
-def _rehearse(config: PretrainConfig, store: TokenStore) -> PretrainResult:
+def _rehearse(config: PretrainConfig, store: TokenStore, processes: Processes) -> PretrainResult:
     """Pass every stage with a few steps in a folder that is thrown away."""
+    if processes.count > 1:
+        raise ConfigurationError("A dry run is for one process: leave torchrun away, or --dry-run.")
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         training = config.training.model_copy(update={"steps": _REHEARSAL_STEPS, "hours": None})
         runtime = config.runtime.model_copy(update={"evaluation_sequences": EVALUATION_BATCH, "checkpoint_steps": 1})
         short = {"training": training, "runtime": runtime, "out": Path(folder) / "run", "dry_run": False}
-        result = _start(config.model_copy(update=short), store)
+        result = _start(config.model_copy(update=short), store, config.runtime.take_device(), processes)
         console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
         return replace(result, model=config.out / "model")
 

@@ -1,0 +1,146 @@
+"""Several processes under torchrun train what one would: the same batches, the same losses, whoever is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_runs import small_config
+
+from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.folder import load_model
+from bertsmith.training.checkpoint import list_checkpoints
+from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.pretraining import pretrain, resume_pretraining
+from bertsmith.training.processes import Processes
+
+NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
+SCRIPT = """
+import os
+import sys
+from pathlib import Path
+from bertsmith.core.errors import BertsmithError
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.pretraining import pretrain
+config = PretrainConfig.model_validate_json(sys.argv[1])
+(Path(sys.argv[2]) / f"{os.environ['RANK']}-{os.environ['TORCHELASTIC_RESTART_COUNT']}").write_text(str(os.getpid()))
+try:
+    pretrain(config)
+except BertsmithError as error:
+    print(error, file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+
+def settings(store, out, **changes):
+    runtime = {
+        "checkpoint_steps": 4,
+        "keep_checkpoints": 2,
+        "log_steps": 1,
+        "micro_batch_size": 3,
+        "precision": "float32",
+    }
+    common = {"training": {"steps": 12}, "data": {"batch_size": 8}, "model": NO_DROPOUT, "runtime": runtime}
+    return small_config(store, out, **common | changes)
+
+
+def together(config, folder, count=2, restarts=0):
+    """The same training in several processes, each of which leaves a file with its number."""
+    (folder / "pids").mkdir(exist_ok=True)
+    (folder / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    command += [f"--max-restarts={restarts}", str(folder / "script.py"), config.model_dump_json(), str(folder / "pids")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def trace(run):
+    """Loss, tokens and gradient norm of each step, and the held-out losses."""
+    steps = [line for line in read_metrics(run) if "train" in line]
+    held_out = {line["step"]: line["held_out"]["token_loss"] for line in read_metrics(run) if "held_out" in line}
+    return [
+        (line["step"], line["train"]["tokens"], line["train"]["loss"], line["train"]["gradient_norm"]) for line in steps
+    ], held_out
+
+
+def assert_same_trace(run, expected):
+    steps, held_out = trace(run)
+    other_steps, other_held_out = trace(expected)
+    assert [line[:2] for line in steps] == [line[:2] for line in other_steps]
+    for line, other in zip(steps, other_steps, strict=True):
+        assert line[2:] == pytest.approx(other[2:], rel=1e-4)
+    assert held_out == pytest.approx(other_held_out, rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def alone(store, tmp_path_factory):
+    """The run folder of one process."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    pretrain(settings(store, folder))
+    return folder
+
+
+@given(st.integers(1, 9), st.integers(1, 40))
+def test_shares_are_the_whole_in_order(count, sequences):
+    shares = [Processes(number, count).share(sequences) for number in range(count)]
+    assert [place for share in shares for place in share] == list(range(sequences))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_two_processes_learn_what_one_learns_and_one_may_go_on(store, alone, tmp_path):
+    process = together(settings(store, tmp_path / "run"), tmp_path)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert_same_trace(tmp_path / "run", alone)
+    load_model(BertForPreTraining, tmp_path / "run")
+    for name in ("model", "loss.png"):
+        path = tmp_path / "run" / name
+        path.rename(path.with_name(f"old-{name}"))
+    first, last = list_checkpoints(tmp_path / "run" / "checkpoints")
+    assert (first.name, last.name) == ("step-00000008", "step-00000012")
+    resume_pretraining(first, {})
+    assert_same_trace(tmp_path / "run", alone)
+
+
+def test_a_lost_process_is_replaced_and_nobody_can_tell_afterwards(store, tmp_path):
+    steps = {"training": {"steps": 60, "learning_rate": 1e-3}, "data": {"batch_size": 8}}
+    pretrain(settings(store, tmp_path / "whole", **steps))
+    process = together(settings(store, tmp_path / "run", **steps), tmp_path, restarts=1)
+    deadline = time.monotonic() + 60
+    while not list_checkpoints(tmp_path / "run" / "checkpoints"):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(int((tmp_path / "pids" / "1-0").read_text()), signal.SIGKILL)
+    _, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert (tmp_path / "pids" / "0-1").exists()  # started again
+    assert_same_trace(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_signal_to_all_saves_and_leaves(store, tmp_path):
+    steps = {"training": {"steps": 100_000}, "data": {"batch_size": 8}}
+    process = together(settings(store, tmp_path / "run", **steps), tmp_path)
+    deadline = time.monotonic() + 60
+    while not list_checkpoints(tmp_path / "run" / "checkpoints"):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(int((tmp_path / "pids" / "1-0").read_text()), signal.SIGTERM)  # one of them learns of it, all leave
+    _, errors = process.communicate(timeout=60)
+    assert "nothing is lost" in errors
+    state = json.loads((list_checkpoints(tmp_path / "run" / "checkpoints")[-1] / "state.json").read_text())
+    assert state["position"]["steps_done"] % 4 or state["position"]["steps_done"] > 4
+
+
+def test_what_cannot_be_shared_is_refused(store, tmp_path):
+    process = together(settings(store, Path(tmp_path / "run"), data={"batch_size": 1}), tmp_path)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Batches of 1 sequences cannot be shared by 2 processes" in errors
