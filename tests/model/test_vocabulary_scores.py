@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bertsmith.model import losses
-from bertsmith.model.losses import count_correct
+from bertsmith.model.losses import correctness
 from bertsmith.model.vocabulary_scores import VocabularyScores
 
 
@@ -27,7 +27,7 @@ def test_loss_and_gradients_equal_those_of_a_linear_layer(num_tokens, with_bias,
     (expected / 3).backward()
 
     assert loss.dtype == correct.dtype == torch.float32
-    assert correct == count_correct(scores.logits, labels)
+    assert torch.equal(correct, correctness(scores.logits, labels))
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 2e-2, "atol": 6e-2}
     torch.testing.assert_close(scores.logits.float(), logits, **tolerance)
     torch.testing.assert_close(loss, expected, rtol=tolerance["rtol"], atol=1e-4)

@@ -23,6 +23,16 @@ def word_characters(word: str, max_characters: int) -> list[int]:
     return _between_marks(list(word.encode("utf-8", "ignore")), max_characters)
 
 
+def begin_of_sentence(max_characters: int) -> list[int]:
+    """The ids of the begin of a sentence, C of them."""
+    return _between_marks([BEGIN_SENTENCE], max_characters)
+
+
+def end_of_sentence(max_characters: int) -> list[int]:
+    """The ids of the end of a sentence, C of them."""
+    return _between_marks([END_SENTENCE], max_characters)
+
+
 def _between_marks(inside: list[int], max_characters: int) -> list[int]:
     ids = [BEGIN_WORD, *inside[: max_characters - 2], END_WORD]
     return ids + [FILLING] * (max_characters - len(ids))
@@ -45,8 +55,8 @@ class FlatWords:
     def from_sentences(cls, sentences: Sequence[Sequence[str]], max_characters: int = 50) -> Self:
         """Spell the words of some sentences. A sentence may be empty: then it is its begin and its end."""
         spelled = {
-            None: _between_marks([BEGIN_SENTENCE], max_characters),
-            "": _between_marks([END_SENTENCE], max_characters),  # no word is empty
+            None: begin_of_sentence(max_characters),
+            "": end_of_sentence(max_characters),  # no word is empty
         }
         places: dict[str | None, int] = {None: 0, "": 1}
         for word in (word for sentence in sentences for word in sentence):

@@ -37,10 +37,10 @@ class VocabularyScores:
         return nn.functional.linear(self.states[: self.num_tokens], self.matrix, self.bias)
 
     def judge(self, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """How well the labels are told: the sum of the losses, and how many are right (`losses.count_correct`).
+        """How well the labels are told: the sum of the losses, and whether each is right (`losses.correctness`).
 
         labels   [N]  int64
-        returns  [], [] float32; only the loss has a gradient
+        returns  [], [N] float32; only the loss has a gradient
         """
         judged: tuple[Tensor, Tensor] = _JudgedScores.apply(self.states, self.matrix, self.bias, labels)  # type: ignore[no-untyped-call]
         return judged
@@ -58,11 +58,12 @@ class _JudgedScores(torch.autograd.Function):
         labels: Tensor,
     ) -> tuple[Tensor, Tensor]:
         scores = nn.functional.linear(states, matrix, bias)  # [R, V]
-        total, correct = (scores.new_zeros((), dtype=torch.float32) for _ in range(2))
+        total, correct = (scores.new_zeros(shape, dtype=torch.float32) for shape in ((), (len(labels),)))
         for part in rows_at_a_time(len(labels), scores.shape[1]):
             rows, label = scores[part].float(), labels[part, None]
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
-            correct += correct_rows(rows, own, largest)[1].sum()
+            hits, shares = correct_rows(rows, own, largest)
+            correct[part].index_copy_(0, hits, shares)
             gradient = torch.softmax(rows, dim=1)
             total += (largest - gradient.amax(dim=1).log_() - own).sum()
             scores[part] = gradient.scatter_add_(1, label, gradient.new_full(label.shape, -1.0))

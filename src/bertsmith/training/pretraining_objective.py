@@ -24,9 +24,9 @@ class PretrainingObjective:
         """Loss (scalar) and the metrics token_loss, token_accuracy and, with NSP, nsp_loss, nsp_accuracy."""
         output = self.model(micro_batch.inputs, micro_batch.masked_positions)
         count = max(len(whole_batch.masked_labels), 1)  # whole words may leave a small batch without a label
-        token_loss, num_correct = output.token_scores.judge(micro_batch.masked_labels)
+        token_loss, correct = output.token_scores.judge(micro_batch.masked_labels)
         token_loss = token_loss / count
-        metrics = {"token_loss": token_loss.detach(), "token_accuracy": num_correct / count}
+        metrics = {"token_loss": token_loss.detach(), "token_accuracy": correct.sum() / count}
         if micro_batch.not_next is None:
             return token_loss, metrics
         assert output.nsp_logits is not None

@@ -8,12 +8,13 @@ same for any number of them, and a run goes on with another number. Files and th
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from bertsmith.core.console import console
@@ -33,7 +34,7 @@ class Processes:
 
     number: int = 0
     count: int = 1
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def is_first(self) -> bool:
@@ -92,7 +93,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     # after a restart the store still has the addresses of the processes that are gone, so each start has its own names
     store, number, count = next(rendezvous("env://", timeout=_LONGEST_WAIT))
-    own = dist.PrefixStore(f"start-{_starts_before()}", store)
+    own = PrefixStore(f"start-{_starts_before()}", store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=own, rank=number, world_size=count, timeout=_LONGEST_WAIT)
     was_quiet, console.quiet = console.quiet, console.quiet or number > 0
@@ -123,6 +124,6 @@ def _together(act: Callable[[], object]) -> None:
     except RuntimeError as error:
         raise LostProcess(
             f"Another process of this training does not answer ({str(error).splitlines()[0]}). Nothing but the steps "
-            f"since the newest checkpoint is lost: go on with `bertsmith pretrain --resume`, or let torchrun do it with "
-            f"--max-restarts."
+            f"since the newest checkpoint is lost: go on with `bertsmith pretrain --resume`, or let torchrun do it "
+            f"with --max-restarts."
         ) from None
