@@ -1,9 +1,9 @@
 """The words of a batch of pieces: what an ELMo reads of the text that a BERT reads (Peters et al. 2018).
 
-A word is a run of pieces joined. Each segment of a sequence is a text of its own, between a begin and an end: `[CLS]` is
-the begin, `[SEP]` the end, and where a segment has none of them (B has no `[CLS]`), begin or end stand for no piece. A
-segment that begins within a word has the rest as its first word. Sentences are not parted: to the network a run of them
-is one, as in the continuous text that the published networks have seen.
+A word is a run of pieces joined. Each segment of a sequence is a text of its own, between a begin and an end: `[CLS]`
+is the begin, `[SEP]` the end, and where a segment has none of them (B has no `[CLS]`), begin or end stand for no piece.
+A segment that begins within a word has the rest as its first word. Sentences are not parted: to the network a run of
+them is one, as in the continuous text that the published networks have seen.
 
 Legend: V vocabulary size, T pieces, G segments, W words with begins and ends, C characters of a word.
 """

@@ -18,9 +18,8 @@ import torch
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.frozen_features.layer_choice import LayerChoice
-from bertsmith.model.bert import Bert
-from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, resolve_model_folder
+from bertsmith.model.bilstm_for_tasks import Encoder, new_encoder
+from bertsmith.model.folder import load_any_config, resolve_model_folder
 from bertsmith.model.weight_loading import load_weights
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.windows import Places, Window, windows
@@ -67,7 +66,7 @@ class FeatureExtractor:
 
     def __init__(
         self,
-        network: Bert,
+        network: Encoder,
         tokenizer: Tokenizer,
         choice: LayerChoice | None = None,
         *,
@@ -105,15 +104,16 @@ class FeatureExtractor:
         max_seq_length: int | None = None,
         settings: InferenceSettings | None = None,
     ) -> "FeatureExtractor":
-        """Any encoder: what `pretrain` or `finetune` wrote, or a folder of Hugging Face's."""
+        """Any encoder, a BERT, a GPT or an ELMo: what `pretrain` or `finetune` wrote, or Hugging Face's folder."""
         folder = resolve_model_folder(Path(folder))
         settings = settings or InferenceSettings()
-        network = Bert(load_config(BertConfig, folder), pooler=False)
+        tokenizer = Tokenizer.load(folder)
+        network = new_encoder(load_any_config(folder), tokenizer)
         load_weights(network, folder)
         settings.place(network)
         return cls(
             network,
-            Tokenizer.load(folder),
+            tokenizer,
             choice,
             unit=unit,
             pooling=pooling,
@@ -124,7 +124,7 @@ class FeatureExtractor:
     @property
     def width(self) -> int:
         """D."""
-        return self.choice.width(self.network.config.num_hidden_layers, self.network.config.hidden_size)
+        return self.choice.width(self.network.config.num_hidden_layers, self.network.config.state_size)
 
     def features(self, texts: Sequence[str]) -> list[TextFeatures]:
         """The features of each text, in the order given. A text without a token has no token and no word."""

@@ -16,7 +16,7 @@ from bertsmith.model.configuration import BertConfig
 from bertsmith.model.embeddings import Embeddings
 from bertsmith.model.encoder import Encoder, chosen_states, filled_up
 from bertsmith.model.heads import MaskedLanguageModelHead, Pooler
-from bertsmith.model.vocabulary_scores import VocabularyScores
+from bertsmith.model.vocabulary_scores import TokenScores, VocabularyScores
 
 
 class Bert(nn.Module):
@@ -87,12 +87,13 @@ class Bert(nn.Module):
 class PreTrainingOutput(NamedTuple):
     """Logits of both pre-training tasks."""
 
-    token_scores: VocabularyScores  # of the pieces that stand at the masked places, or after them
+    token_scores: TokenScores  # of the pieces that stand at the masked places, or after them
     nsp_logits: Tensor | None  # [B, 2], index 0: B follows A; None for a model without this head
 
     @property
     def token_logits(self) -> Tensor:
         """The scores themselves, [M, V]."""
+        assert isinstance(self.token_scores, VocabularyScores)  # an ELMo has none
         return self.token_scores.logits
 
 

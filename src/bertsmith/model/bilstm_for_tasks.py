@@ -20,20 +20,42 @@ from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.dropout import dropout
 from bertsmith.model.elmo import ScalarMix
+from bertsmith.model.elmo_configuration import ElmoConfig
+from bertsmith.model.elmo_language_model import ElmoOnPieces
 from bertsmith.model.gpt import Gpt
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.segments import Segments
+from bertsmith.text.tokenizer import Tokenizer
+
+EncoderConfig = BertConfig | GptConfig | ElmoConfig
+Encoder = Bert | Gpt | ElmoOnPieces
+
+
+def new_encoder(config: EncoderConfig, tokenizer: Tokenizer | None = None) -> Encoder:
+    """An encoder of any family, with torch's weights.
+
+    tokenizer  of the pieces that an ELMo joins to words, which needs it
+    """
+    if isinstance(config, BertConfig):
+        return Bert(config, pooler=False)
+    if isinstance(config, GptConfig):
+        return Gpt(config)
+    if tokenizer is None:
+        raise ValueError("an ELMo needs the tokenizer whose pieces it joins")
+    return ElmoOnPieces(config, tokenizer)
 
 
 class _BiLstmOnEncoder(nn.Module):
     """Encoder, what is made of its layers, and the BiLSTM. The encoder has the name that its family gives it."""
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig, *, compares: bool):
+    def __init__(
+        self, config: EncoderConfig, bilstm: BiLstmConfig, tokenizer: Tokenizer | None = None, *, compares: bool
+    ):
         super().__init__()
         self.config = config
         self.bilstm_config = bilstm
         self._encoder_name = config.weight_names.prefixes[0].removesuffix(".")
-        encoder = Bert(config, pooler=False) if isinstance(config, BertConfig) else Gpt(config)
+        encoder = new_encoder(config, tokenizer)
         self.add_module(self._encoder_name, encoder.requires_grad_(not bilstm.frozen))
         is_sum = bilstm.combine == "weighted-sum"
         self.mix = ScalarMix(len(bilstm.layers)) if is_sum else None
@@ -41,10 +63,10 @@ class _BiLstmOnEncoder(nn.Module):
         self.bilstm = BiLstm(width, bilstm.size, bilstm.dropout, compares=compares)
 
     @property
-    def encoder(self) -> Bert | Gpt:
+    def encoder(self) -> Encoder:
         """What reads the text."""
         encoder = self.get_submodule(self._encoder_name)
-        assert isinstance(encoder, Bert | Gpt)
+        assert isinstance(encoder, Encoder)
         return encoder
 
     def train(self, mode: bool = True) -> "_BiLstmOnEncoder":
@@ -70,8 +92,8 @@ class _BiLstmOnEncoder(nn.Module):
 class _BiLstmForTexts(_BiLstmOnEncoder):
     """A vector of each sequence: what is strongest in either text, where both differ, and what they share."""
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig):
-        super().__init__(config, bilstm, compares=True)
+    def __init__(self, config: EncoderConfig, bilstm: BiLstmConfig, tokenizer: Tokenizer | None = None):
+        super().__init__(config, bilstm, tokenizer, compares=True)
         self.summary = nn.Linear(4 * bilstm.size, bilstm.size)
 
     def summarised(self, inputs: FlatBatch, attention: AttentionName) -> Tensor:
@@ -89,8 +111,14 @@ class BiLstmForSequenceClassification(_BiLstmForTexts):
     architecture: ClassVar[str] = "BiLstmForSequenceClassification"
     outputs_per: ClassVar[OutputsPer] = "sequence"
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig, labels: ClassifierLabels):
-        super().__init__(config, bilstm)
+    def __init__(
+        self,
+        config: EncoderConfig,
+        bilstm: BiLstmConfig,
+        labels: ClassifierLabels,
+        tokenizer: Tokenizer | None = None,
+    ):
+        super().__init__(config, bilstm, tokenizer)
         self.labels = labels
         self.classifier = nn.Linear(bilstm.size, len(labels.names))
 
@@ -106,8 +134,8 @@ class BiLstmForMultipleChoice(_BiLstmForTexts):
     architecture: ClassVar[str] = "BiLstmForMultipleChoice"
     outputs_per: ClassVar[OutputsPer] = "sequence"
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig):
-        super().__init__(config, bilstm)
+    def __init__(self, config: EncoderConfig, bilstm: BiLstmConfig, tokenizer: Tokenizer | None = None):
+        super().__init__(config, bilstm, tokenizer)
         self.classifier = nn.Linear(bilstm.size, 1)
 
     def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
@@ -122,8 +150,8 @@ class BiLstmForQuestionAnswering(_BiLstmOnEncoder):
     architecture: ClassVar[str] = "BiLstmForQuestionAnswering"
     outputs_per: ClassVar[OutputsPer] = "token"
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig):
-        super().__init__(config, bilstm, compares=True)
+    def __init__(self, config: EncoderConfig, bilstm: BiLstmConfig, tokenizer: Tokenizer | None = None):
+        super().__init__(config, bilstm, tokenizer, compares=True)
         self.qa_outputs = nn.Linear(bilstm.size, 2)
 
     def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
@@ -139,8 +167,14 @@ class BiLstmForTokenClassification(_BiLstmOnEncoder):
     architecture: ClassVar[str] = "BiLstmForTokenClassification"
     outputs_per: ClassVar[OutputsPer] = "token"
 
-    def __init__(self, config: BertConfig | GptConfig, bilstm: BiLstmConfig, labels: ClassifierLabels):
-        super().__init__(config, bilstm, compares=False)
+    def __init__(
+        self,
+        config: EncoderConfig,
+        bilstm: BiLstmConfig,
+        labels: ClassifierLabels,
+        tokenizer: Tokenizer | None = None,
+    ):
+        super().__init__(config, bilstm, tokenizer, compares=False)
         self.labels = labels
         self.classifier = nn.Linear(bilstm.size, len(labels.names))
 

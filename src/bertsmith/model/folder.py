@@ -39,6 +39,7 @@ from bertsmith.model.bilstm_for_tasks import (
     BiLstmForSequenceClassification,
     BiLstmForTokenClassification,
     BiLstmTaskNetwork,
+    EncoderConfig,
 )
 from bertsmith.model.configuration import (
     CONFIGURATION_FILE,
@@ -46,6 +47,8 @@ from bertsmith.model.configuration import (
     ClassifierLabels,
     read_hugging_face_config,
 )
+from bertsmith.model.elmo_configuration import MODEL_TYPE, ElmoConfig
+from bertsmith.model.elmo_language_model import ElmoLanguageModel, ElmoModel, ElmoOnPieces
 from bertsmith.model.gpt import Gpt, GptLanguageModel, GptModel
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.gpt_for_tasks import (
@@ -59,6 +62,7 @@ from bertsmith.model.initialisation import initialise_normal
 from bertsmith.model.weight_files import WEIGHTS_FILE, weight_file_names
 from bertsmith.model.weight_loading import and_more, load_weights, verify_files
 from bertsmith.text.tokenizer import Tokenizer
+from bertsmith.text.word_list import WordList
 
 MODEL_CARD = "README.md"
 
@@ -82,8 +86,10 @@ ModelType = TypeVar(
     BiLstmForMultipleChoice,
     BiLstmForQuestionAnswering,
     BiLstmForTokenClassification,
+    ElmoOnPieces,
+    ElmoLanguageModel,
 )
-ConfigType = TypeVar("ConfigType", BertConfig, GptConfig)
+ConfigType = TypeVar("ConfigType", BertConfig, GptConfig, ElmoConfig)
 _CLASSIFIERS = (
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -102,7 +108,7 @@ _BILSTM_ENTRY = "bilstm"  # of config.json
 
 
 def save_model(
-    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork,
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork | ElmoModel,
     folder: Path,
     tokenizer: Tokenizer,
     *,
@@ -125,6 +131,8 @@ def save_model(
         entries |= model.labels.to_hugging_face()
     if isinstance(model, _ON_BILSTM):
         entries[_BILSTM_ENTRY] = model.bilstm_config.model_dump(mode="json")
+    if isinstance(model, ElmoLanguageModel):
+        model.words.save(folder, tokenizer.pieces)
     (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     theirs = model.config.weight_names.to_hugging_face(model.state_dict() if weights is None else weights)
     tensors = {name: tensor.detach().float().contiguous().cpu() for name, tensor in theirs.items()}
@@ -171,6 +179,11 @@ def load_model(
         is_new = is_new or labels not in (None, stored_labels)
     if issubclass(model_class, BertForMaskedWord):
         parts.append(words)
+    if isinstance(config, ElmoConfig):
+        tokenizer = Tokenizer.load(folder)
+        parts.append(tokenizer)
+        if issubclass(model_class, ElmoLanguageModel):
+            parts.append(WordList.load(folder, tokenizer))
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
         model = build(*parts)
     model.to_empty(device="cpu")
@@ -194,11 +207,11 @@ def load_bilstm_config(folder: Path) -> BiLstmConfig | None:
     return None if stored is None else build_settings(BiLstmConfig, stored)
 
 
-def _config_for(model_class: type[Any], folder: Path) -> BertConfig | GptConfig:
+def _config_for(model_class: type[Any], folder: Path) -> EncoderConfig:
     """The network that a folder describes: of the family of a class, or of any if it is for all."""
     if issubclass(model_class, _ON_BILSTM):
         return load_any_config(folder)
-    config: BertConfig | GptConfig = load_config(model_class.config_class, folder)
+    config: EncoderConfig = load_config(model_class.config_class, folder)
     return config
 
 
@@ -208,10 +221,12 @@ def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:
     return config_class.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
 
 
-def load_any_config(folder: Path) -> BertConfig | GptConfig:
-    """The network that a folder describes, of either family."""
-    is_gpt = _read_entries(folder).get("model_type") == "openai-gpt"
-    return load_config(GptConfig, folder) if is_gpt else load_config(BertConfig, folder)
+def load_any_config(folder: Path) -> EncoderConfig:
+    """The network that a folder describes, of any family."""
+    family = _read_entries(folder).get("model_type")
+    if family == MODEL_TYPE:
+        return load_config(ElmoConfig, folder)
+    return load_config(GptConfig, folder) if family == "openai-gpt" else load_config(BertConfig, folder)
 
 
 def load_labels(folder: Path) -> ClassifierLabels:

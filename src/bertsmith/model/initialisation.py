@@ -11,16 +11,19 @@ from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertModel
 from bertsmith.model.bilstm_for_tasks import BiLstmTaskNetwork
 from bertsmith.model.cooccurrence import initialise_cooccurrence
+from bertsmith.model.elmo_language_model import ElmoModel
 from bertsmith.model.gpt import GptModel
 from bertsmith.model.gpt_for_tasks import GptTaskNetwork
 from bertsmith.model.neighbour import initialise_neighbour_encoder, initialise_output_bias
 from bertsmith.text.pair_counts import TextCounts
 
+_CARRY_BIAS = -2.0  # a highway layer begins by passing on what it reads (Srivastava et al. 2015)
+
 InitialisationScheme = Literal["normal", "neighbour", "cooccurrence"]
 
 
 def initialise(
-    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork,
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork | ElmoModel,
     scheme: InitialisationScheme,
     seed: int,
     counts: TextCounts | None = None,
@@ -43,8 +46,8 @@ def initialise(
         raise ConfigurationError(
             f"The {scheme} initialisation is one of an encoder with one added layer, not a BiLSTM."
         )
-    if isinstance(model, GptModel | GptTaskNetwork):
-        raise ConfigurationError(f"The {scheme} initialisation is one of BERT; a GPT's is normal.")
+    if isinstance(model, GptModel | GptTaskNetwork | ElmoModel):
+        raise ConfigurationError(f"The {scheme} initialisation is one of BERT; a GPT's or an ELMo's is normal.")
     if scheme == "cooccurrence":
         if not isinstance(model, BertForPreTraining | BertForMaskedLM):
             raise ConfigurationError("The co-occurrence initialisation is one of models with a masked-LM head.")
@@ -59,7 +62,9 @@ def initialise(
 
 @torch.no_grad()
 def initialise_normal(
-    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork, seed: int, only: Collection[str] | None = None
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork | ElmoModel,
+    seed: int,
+    only: Collection[str] | None = None,
 ) -> None:
     """The released code's initial values, for all weights or for those named in `only`.
 
@@ -71,6 +76,8 @@ def initialise_normal(
             continue
         if name.endswith("_gates.bias"):
             initialise_gate_biases(parameter)
+        elif name.endswith(".gate.bias"):
+            parameter.fill_(_CARRY_BIAS)
         elif name.endswith("bias") or name == "mix.weights":
             parameter.zero_()
         elif name.endswith("norm.weight") or name == "mix.gamma":
@@ -78,11 +85,22 @@ def initialise_normal(
         else:
             purpose = f"initialise/{name.removeprefix(model.config.weight_names.prefixes[0])}"
             generator = torch.Generator().manual_seed(derive_seed(seed, purpose))
-            if name.endswith("_gates.weight"):
-                bound = (len(parameter) // 4) ** -0.5  # torch's, by the width of the memory
-                torch.nn.init.uniform_(parameter, -bound, bound, generator=generator)
-            else:
+            bound = _uniform_bound(name, parameter)
+            if bound is None:
                 torch.nn.init.trunc_normal_(parameter, std=std, a=-2 * std, b=2 * std, generator=generator)
+            else:
+                torch.nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+
+def _uniform_bound(name: str, parameter: torch.Tensor) -> float | None:
+    """Of weights that are uniform, as torch's: an LSTM's by the width of its memory, an ELMo's by what they read."""
+    if name.endswith("_gates.weight"):
+        return float((len(parameter) // 4) ** -0.5)
+    if name.endswith("words.characters.weight"):
+        return 1.0
+    if name.startswith(("elmo.", "words.", "forward_model.", "backward_model.", "vocabulary.")):
+        return float(parameter[0].numel() ** -0.5)
+    return None
 
 
 def initialise_gate_biases(biases: torch.Tensor) -> None:

@@ -7,13 +7,13 @@ Legend: N tokens that are scored, R >= N rows, H hidden size, V vocabulary size.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from bertsmith.model.losses import correct_rows, rows_at_a_time
+from bertsmith.model.losses import correct_rows, correctness, cross_entropies, rows_at_a_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,21 @@ class VocabularyScores:
         """
         judged: tuple[Tensor, Tensor] = _JudgedScores.apply(self.states, self.matrix, self.bias, labels)  # type: ignore[no-untyped-call]
         return judged
+
+    def guesses(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each label, and whether it is right, without a gradient: [N] to [N], [N] float32."""
+        logits = self.logits
+        return cross_entropies(logits, labels), correctness(logits, labels)
+
+
+class TokenScores(Protocol):
+    """What a language model says of N tokens."""
+
+    def judge(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The sum of the losses, which has a gradient, and whether each label is right: [N] to [], [N]."""
+
+    def guesses(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each label, and whether it is right: [N] to [N], [N]."""
 
 
 class _JudgedScores(torch.autograd.Function):

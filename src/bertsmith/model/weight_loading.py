@@ -14,6 +14,7 @@ from bertsmith.core.errors import ArtefactError
 from bertsmith.model.bert_for_tasks import BertModel
 from bertsmith.model.bilstm_for_tasks import BiLstmTaskNetwork
 from bertsmith.model.configuration import CONFIGURATION_FILE
+from bertsmith.model.elmo_language_model import ElmoModel
 from bertsmith.model.gpt import GptModel
 from bertsmith.model.gpt_for_tasks import GptTaskNetwork
 from bertsmith.model.weight_files import WeightFiles, open_weight_files, weight_file_names
@@ -23,7 +24,10 @@ _KINDS = ("model", "checkpoint")
 
 
 def load_weights(
-    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork, folder: Path, *, skip_heads: Collection[str] = ()
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork | ElmoModel,
+    folder: Path,
+    *,
+    skip_heads: Collection[str] = (),
 ) -> list[str]:
     """Fill a model with the weights of a folder. Returns our names of those that the folder lacks, left as they were.
 

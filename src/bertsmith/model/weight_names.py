@@ -86,7 +86,7 @@ class WeightNames:
     def _row(self, name: str) -> tuple[str, str]:
         """Our module, with # for the number of a layer, and the parameter."""
         module, _, parameter = name.removeprefix(self.prefixes[0]).rpartition(".")
-        return re.sub(r"\.\d+\.", ".#.", module), parameter
+        return re.sub(r"\.\d+(?=\.|$)", ".#", module), parameter
 
     def _is_transposed(self, name: str) -> bool:
         module, parameter = self._row(name)
@@ -168,4 +168,32 @@ GPT_NAMES = WeightNames(
         f"decoder.layers.#.{product}"
         for product in ("attention.qkv", "attention.output", "feed_forward.expand", "feed_forward.contract")
     ),
+)
+
+# transformers has no ELMo: the names are ours on both sides
+ELMO_NAMES = WeightNames(
+    prefixes=("elmo.", "elmo."),
+    modules={
+        name: (name,)
+        for name in (
+            "words.characters",
+            "words.filters.#",
+            "words.highways.#.transform",
+            "words.highways.#.gate",
+            "words.projection",
+            *(
+                f"{direction}_model.layers.#.{part}"
+                for direction in ("forward", "backward")
+                for part in ("input_gates", "recurrent_gates", "projection")
+            ),
+            "vocabulary.head",
+            "vocabulary.narrow.#",
+            "vocabulary.tails.#",
+            "classifier",
+            "qa_outputs",
+        )
+    }
+    | _BILSTM_MODULES,
+    heads=("vocabulary", "classifier", "qa_outputs", *_BILSTM_HEADS),
+    tied={},
 )

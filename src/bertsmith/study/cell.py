@@ -251,7 +251,7 @@ def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
     if not folder.exists():
         store = TokenStore.open(config.store)
         tokenizer = store.tokenizer
-        model = new_network(config, tokenizer)
+        model = new_network(config, store)
         if name is None:
             scheme = config.model.initialisation
             initialise(model, scheme, config.seed, counts_for(scheme, store))

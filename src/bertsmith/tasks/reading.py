@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bertsmith.model.configuration import BertConfig
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
@@ -23,7 +23,7 @@ from bertsmith.text.tokenizer import Tokenizer
 
 
 def encode_for(
-    network: BertConfig | GptConfig,
+    network: EncoderConfig,
     task: Task[Any, Any],
     examples: Sequence[Any],
     tokenizer: Tokenizer,
@@ -35,9 +35,8 @@ def encode_for(
 
     raises  ConfigurationError for a task that a GPT cannot learn
     """
-    per_token = network_of(task, network).outputs_per == "token"
     encoded = task.encode(examples, tokenizer, limits, labelled=labelled)
-    if isinstance(network, BertConfig) or per_token:
+    if not isinstance(network, GptConfig) or network_of(task, network).outputs_per == "token":
         return encoded
     both_orders = isinstance(task, SentenceTask) and task.symmetric
     rows = [_with_marks(_in_both_orders(row) if both_orders else row, tokenizer.mask_id) for row in encoded.rows]

@@ -26,9 +26,8 @@ from torch import Tensor
 from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
 from bertsmith.model.bilstm_configuration import BiLstmConfig
-from bertsmith.model.configuration import BertConfig
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.folder import load_any_config, model_fingerprint, resolve_model_folder, save_model
-from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.dev_predictions import write_predictions
@@ -242,13 +241,13 @@ def _new_network(shop: _Workshop, seed: int) -> TaskNetwork:
     return network
 
 
-def _shape(shop: _Workshop) -> BertConfig | GptConfig:
+def _shape(shop: _Workshop) -> EncoderConfig:
     """The configuration of the pre-trained network with the fine-tuning's dropout."""
     return load_any_config(shop.source).with_dropout(shop.config.training.dropout)
 
 
 def _bilstm(shop: _Workshop) -> BiLstmConfig | None:
-    return shop.config.strategy.bilstm(_shape(shop).num_hidden_layers, shop.config.training.dropout)
+    return shop.config.strategy.bilstm(_shape(shop), shop.config.training.dropout)
 
 
 def _write_log(path: Path, shop: _Workshop, cells: list[CellResult]) -> None:

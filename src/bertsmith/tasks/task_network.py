@@ -9,9 +9,10 @@ from typing import Any
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert_for_tasks import BertForMaskedWord, BertTaskNetwork, MaskedWordIds
 from bertsmith.model.bilstm_configuration import BiLstmConfig
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.configuration import BertConfig
+from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.folder import load_any_config, load_bilstm_config, load_model
-from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.task_networks import (
     BILSTM_COUNTERPARTS,
     GPT_COUNTERPARTS,
@@ -24,14 +25,14 @@ from bertsmith.tasks.task import Task
 from bertsmith.text.tokenizer import Tokenizer
 
 
-def network_of(
-    task: Task[Any, Any], shape: BertConfig | GptConfig, bilstm: BiLstmConfig | None = None
-) -> type[TaskNetwork]:
+def network_of(task: Task[Any, Any], shape: EncoderConfig, bilstm: BiLstmConfig | None = None) -> type[TaskNetwork]:
     """The class of network that a task is learnt with.
 
     raises  ConfigurationError for a task of hidden words and what has not learnt to tell them
     """
     network: type[BertTaskNetwork] = task.network
+    if bilstm is None and isinstance(shape, ElmoConfig):
+        raise ConfigurationError("An ELMo gives features and is not fine-tuned: set --strategy feature-based.")
     if bilstm is None and isinstance(shape, BertConfig) and not (shape.is_decoder and network is BertForMaskedWord):
         return network
     if network not in GPT_COUNTERPARTS:
@@ -74,7 +75,7 @@ def load_network(
 
 
 def new_network(
-    task: Task[Any, Any], shape: BertConfig | GptConfig, tokenizer: Tokenizer, bilstm: BiLstmConfig | None = None
+    task: Task[Any, Any], shape: EncoderConfig, tokenizer: Tokenizer, bilstm: BiLstmConfig | None = None
 ) -> TaskNetwork:
     """The network of a task, with torch's weights."""
     network: Any = network_of(task, shape, bilstm)
@@ -84,6 +85,8 @@ def new_network(
         parts.append(task.outputs)
     elif issubclass(network, BertForMaskedWord):
         parts.append(_words(task, tokenizer))
+    if bilstm is not None:
+        parts.append(tokenizer)
     made: TaskNetwork = network(*parts)
     return made
 

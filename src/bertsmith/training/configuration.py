@@ -12,6 +12,7 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import SIZES, BertConfig
+from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import InitialisationScheme
 from bertsmith.training.machine import MachineSettings
@@ -22,7 +23,7 @@ from bertsmith.training.schedule import Duration
 DEFAULT_RECIPE = "paper-base"
 PLANNED = "planned"  # stands for a recipe where there is none: `pretrain` decides what is left open (`planning`)
 
-NetworkName = Literal["bert", "gpt"]
+NetworkName = Literal["bert", "gpt", "elmo"]
 SizeName = Literal["tiny", "mini", "small", "medium", "base", "large"]
 
 
@@ -43,7 +44,9 @@ class ModelSettings(Settings):
     """The network. Its vocabulary comes from the token store."""
 
     network: NetworkName = Field(
-        "bert", description="bert; or gpt, which has no segments and tells the next piece (data.objective = next)"
+        "bert",
+        description="bert; or gpt, which has no segments and tells the next piece (data.objective = next); or elmo, "
+        "which joins pieces to words and tells the next and the previous word (objective = next, too)",
     )
     size: SizeName = Field("base", description="layers, width and heads by name (tiny 2/128/2 ... large 24/1024/16)")
     num_hidden_layers: int | None = Field(None, ge=1, description="layers, instead of the size's")
@@ -52,6 +55,9 @@ class ModelSettings(Settings):
     max_positions: int = Field(512, ge=8, description="longest sequence that the network can read, in tokens")
     hidden_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings and of each layer's outputs")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of attention probabilities")
+    num_words: int = Field(
+        50_000, ge=1, description="words that an elmo tells, the most frequent of the text; all others are one"
+    )
     initialisation: InitialisationScheme = Field(
         "normal",
         description="initial weights: normal = the paper's; neighbour = heads that look at neighbours; "
@@ -87,6 +93,15 @@ class ModelSettings(Settings):
             embd_pdrop=self.hidden_dropout,
             attn_pdrop=self.attention_dropout,
         )
+
+    def elmo_config(self, vocabulary_size: int) -> ElmoConfig:
+        """The configuration of an ELMo of about the same size, whose words are not counted yet."""
+        return ElmoConfig.of_size(
+            self.size,
+            vocab_size=vocabulary_size,
+            dropout=self.hidden_dropout,
+            max_position_embeddings=self.max_positions,
+        ).for_words(self.num_words)
 
 
 class PretrainingSettings(OptimiserSettings):
@@ -156,7 +171,15 @@ class PretrainConfig(Settings):
         if self.data.objective == "masked":
             if self.model.network == "gpt":
                 raise ValueError("a GPT tells the next piece: set data.objective = next")
+            if self.model.network == "elmo":
+                raise ValueError("an ELMo tells the next and the previous word: set data.objective = next")
             return self
+        if self.model.network == "elmo":
+            if not self.data.special_pieces:
+                raise ValueError("an ELMo's texts have a begin and an end: set data.special_pieces = true")
+            shape = ("num_hidden_layers", "hidden_size", "num_attention_heads")
+            if any(getattr(self.model, name) is not None for name in shape):
+                raise ValueError("an ELMo has its shape by its size alone: leave layers, width and heads away")
         if self.model.initialisation != "normal":
             raise ValueError(
                 f"initialisation = {self.model.initialisation} is for masked language models; with data.objective = "

@@ -82,9 +82,10 @@ def guess_held_out(
             return None
         on_device = batch.to(device)
         output = model(on_device.inputs, on_device.masked_positions)
-        tokens.append(_guesses(output.token_logits, on_device.masked_labels))
+        tokens.append(_guesses(on_device.masked_labels, *output.token_scores.guesses(on_device.masked_labels)))
         if output.nsp_logits is not None and on_device.not_next is not None:
-            pairs.append(_guesses(output.nsp_logits, on_device.not_next))
+            told = cross_entropies(output.nsp_logits, on_device.not_next)
+            pairs.append(_guesses(on_device.not_next, told, correctness(output.nsp_logits, on_device.not_next)))
     return HeldOutGuesses(_joined(tokens), _joined(pairs) if pairs else None)
 
 
@@ -104,13 +105,9 @@ def unigram_loss(batches: Sequence[PretrainingBatch], token_counts: npt.NDArray[
     return float(unigram_losses(token_counts)[labels].mean())
 
 
-def _guesses(logits: torch.Tensor, labels: torch.Tensor) -> Guesses:
-    """[K, C] logits and [K] labels."""
-    return Guesses(
-        labels=labels.cpu().numpy(),
-        losses=cross_entropies(logits, labels).double().cpu().numpy(),
-        correct=correctness(logits, labels).double().cpu().numpy(),
-    )
+def _guesses(labels: torch.Tensor, losses: torch.Tensor, correct: torch.Tensor) -> Guesses:
+    """[K] each."""
+    return Guesses(labels.cpu().numpy(), losses.double().cpu().numpy(), correct.double().cpu().numpy())
 
 
 def _joined(parts: Sequence[Guesses]) -> Guesses:

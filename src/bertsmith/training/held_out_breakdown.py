@@ -24,8 +24,7 @@ from rich.table import Table
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches, label_edge_distances
-from bertsmith.model.bert import BertForMaskedLM
-from bertsmith.model.gpt import GptLanguageModel
+from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import Guesses, HeldOutGuesses, guess_held_out, unigram_losses
 from bertsmith.training.network import PretrainedNetwork
@@ -94,7 +93,7 @@ def break_down(
     frequency = by_frequency(guesses.tokens, store.token_counts)
     if settings.objective == "next":
         return HeldOutBreakdown(frequency, (), ())
-    assert not isinstance(model, GptLanguageModel)
+    assert isinstance(model, BertForPreTraining | BertForMaskedLM)
     whole_words = held_out_batches(
         store,
         settings,

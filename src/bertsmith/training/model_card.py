@@ -4,6 +4,7 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import TrainingState
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutScores
+from bertsmith.training.network import network_config
 from bertsmith.training.run import Run
 
 _CARD = """\
@@ -14,7 +15,7 @@ tags: [{tags}, bertsmith]
 ---
 # {name}
 
-{what} {parameters:,} parameters: {layers} layers, {hidden} wide, {heads} heads, {vocabulary:,} pieces.
+{what} {parameters:,} parameters: {layers} layers, states {width} wide, {vocabulary:,} pieces.
 
 | | |
 |---|---|
@@ -35,15 +36,14 @@ Limits: it knows what its text says, with the biases of that text, and nothing a
 
 def model_card(run: Run, store: TokenStore, state: TrainingState, scores: HeldOutScores | None, parameters: int) -> str:
     """Markdown with the metadata that model hubs read."""
-    config = run.config.model.bert_config(store.tokenizer.vocabulary_size, store.tokenizer.pad_id)
+    network = network_config(run.config, store.tokenizer)
     return _CARD.format(
         name=run.folder.name,
         **_kind(run.config),
         parameters=parameters,
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        heads=config.num_attention_heads,
-        vocabulary=config.vocab_size,
+        layers=network.num_hidden_layers,
+        width=network.state_size,
+        vocabulary=network.vocab_size,
         documents=store.train.num_documents,
         tokens=store.train.num_tokens,
         store=store.fingerprint[:16],
@@ -70,6 +70,14 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
             "what": f"A BERT encoder, pre-trained from scratch by bertsmith with the masked language model{task}\n"
             f"(Devlin et al. 2019).",
             "use": 'from transformers import pipeline\npipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")',
+        }
+    if config.model.network == "elmo":
+        return {
+            "pipeline": "feature-extraction",
+            "tags": "elmo, language-model",
+            "what": "An ELMo, pre-trained from scratch by bertsmith to tell the next and the previous word\n"
+            "(Peters et al. 2018).",
+            "use": "from bertsmith import ElmoOnPieces, load_model\nload_model(ElmoOnPieces, 'path/to/this/folder')",
         }
     if config.model.network == "gpt":
         name, paper, model_class = "A GPT", "Radford et al. 2018", "OpenAIGPTLMHeadModel"

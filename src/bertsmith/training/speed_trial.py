@@ -34,13 +34,13 @@ def try_speed(
 
     The initial values do not matter for the speed, so they are ordinary ones, which cost least.
     """
-    tokenizer, started = store.tokenizer, time.monotonic()
-    model = new_network(config, tokenizer)
+    started = time.monotonic()
+    model = new_network(config, store)
     initialise_normal(model, config.seed)
     steps: list[Step[Cursor]] = []
     for step in training_steps(
         PretrainingObjective(model),
-        PretrainingBatches(store.train, tokenizer, config.data, config.seed),
+        PretrainingBatches(store.train, store.tokenizer, config.data, config.seed),
         Optimiser(model.to(device), config.training, precision),
         duration=Duration(steps=_STEPS),
         start=Position(Cursor()),

@@ -35,7 +35,7 @@ def load_starting_point(
         require_same_vocabulary(config.init, store)
         model = load_network(config, config.init)
     else:
-        model = new_network(config, store.tokenizer)
+        model = new_network(config, store)
         initialise(model, config.model.initialisation, config.seed, counts_for(config.model.initialisation, store))
     optimiser = Optimiser(model.to(device), config.training, getattr(torch, run.precision))
     if checkpoint is not None:
