@@ -90,6 +90,7 @@ class ElmoConfig(Settings):
             raise ConfigurationError(f"There is no model size '{size}'. The sizes are {', '.join(_SIZES)}.")
         width, cell, filters = _SIZES[size]
         shape = {"hidden_size": width, "cell_size": cell, "filters": filters, "max_characters": _OWN_CHARACTERS}
+        shape |= {"cell_clip": None, "projection_clip": None}
         return build_settings(cls, shape, settings)
 
     def for_words(self, count: int) -> Self:

@@ -26,6 +26,9 @@ _BEGIN, _END, _UNKNOWN, _FIRST_WORD = range(4)  # the frequent ones first, as th
 class ElmoOnPieces(Elmo):
     """The network as an encoder of pieces: each has the state of the word that it is a part of."""
 
+    architecture: ClassVar[str] = "ElmoOnPieces"
+    config_class: ClassVar[type[ElmoConfig]] = ElmoConfig
+
     def __init__(self, config: ElmoConfig, tokenizer: Tokenizer):
         super().__init__(config)
         self.reader = WordReader(tokenizer, config.max_characters)

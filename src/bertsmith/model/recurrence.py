@@ -72,34 +72,37 @@ class _Recurrence(torch.autograd.Function):
         clips: Clips,
     ) -> tuple[Tensor, Tensor, Tensor]:
         num_rows, width = len(gates), recurrent.shape[0] // 4
-        active = torch.empty_like(gates)  # gates after their nonlinearities
-        memories = gates.new_empty((num_rows, width), dtype=torch.float32)
+        active = gates.float()  # gates before, then after their nonlinearities
+        if active is gates:
+            active = gates.clone()
+        memories = active.new_empty(num_rows, width)
         shown = gates.new_empty(num_rows, width)  # o tanh(c)
         outputs = shown if projection is None else gates.new_empty(num_rows, projection.shape[0])
-        last_memory, last_output = first_memory.float().clone(), first_output.clone()
-        memory, output = last_memory, first_output
+        memory, output = first_memory.float(), first_output
         for begin, end in _steps(counts):
             memory, output = memory[: end - begin], output[: end - begin]
-            step = torch.addmm(gates[begin:end], output, recurrent.mT).float()
-            _activate(step, width)
-            active[begin:end] = step
+            step = active[begin:end]
+            step += output @ recurrent.mT
+            step[:, : 2 * width].sigmoid_()
+            step[:, 2 * width : 3 * width].tanh_()
+            step[:, 3 * width :].sigmoid_()
             keep, forget, candidate, show = step.chunk(4, dim=1)
             memory = torch.addcmul(keep * candidate, forget, memory, out=memories[begin:end])
             if clips.memory is not None:
                 memory.clamp_(-clips.memory, clips.memory)
-            shown[begin:end] = show.mul_(memory.tanh())
+            torch.mul(show, memory.tanh(), out=shown[begin:end])
             if projection is not None:
                 torch.mm(shown[begin:end], projection.mT, out=outputs[begin:end])
             output = outputs[begin:end]
             if clips.output is not None:
                 output.clamp_(-clips.output, clips.output)
-            last_memory[: end - begin], last_output[: end - begin] = memory, output
-        ctx.counts, ctx.clips, ctx.shows_all = counts, clips, projection is None
+        last_rows = _last_rows(counts)
+        ctx.counts, ctx.clips = counts, clips
         ctx.save_for_backward(
             recurrent, projection, first_memory, first_output, active, memories, None if projection is None else shown,
             outputs,
         )  # fmt: skip
-        return outputs, last_memory, last_output
+        return outputs, memories[last_rows], outputs[last_rows]
 
     @staticmethod
     @once_differentiable
@@ -111,42 +114,42 @@ class _Recurrence(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         recurrent, projection, first_memory, first_output, active, memories, shown, outputs = ctx.saved_tensors
         clips: Clips = ctx.clips
-        gates_gradient = torch.empty_like(active)
+        steps, num_rows, width = _steps(ctx.counts), len(active), memories.shape[1]
+        # what does not wait for a later step, for all steps at once: the slopes of gates and memory, [T, M] each
+        keep, forget, candidate, show = active.chunk(4, dim=1)
+        bent = memories.tanh()
+        slopes = torch.empty(num_rows, 4, width, device=active.device)
+        slopes[:, 0] = candidate * keep * (1 - keep)
+        slopes[:, 1] = _of_step_before(first_memory.float(), memories, ctx.counts) * forget * (1 - forget)
+        slopes[:, 2] = keep * (1 - candidate * candidate)
+        slopes[:, 3] = bent * show * (1 - show)
+        of_output = show * (1 - bent * bent)
+        memory_passes = None if clips.memory is None else memories.abs() < clips.memory
+        output_passes = None if clips.output is None else outputs.abs() < clips.output
+
+        gates_gradient = outputs.new_empty(num_rows, 4, width)
         output_gradients = torch.empty_like(outputs)  # of each step's output, with what later steps say
         memory_gradient, output_gradient = last_memory_gradient.float().clone(), last_output_gradient.clone()
-        steps = list(_steps(ctx.counts))
-        for number in reversed(range(len(steps))):
-            begin, end = steps[number]
+        for begin, end in reversed(steps):
             rows = slice(0, end - begin)
-            ends_here = torch.add(outputs_gradient[begin:end], output_gradient[rows], out=output_gradients[begin:end])
-            if clips.output is not None:
-                ends_here.mul_(outputs[begin:end].abs() < clips.output)
-            of_shown = (ends_here if projection is None else ends_here @ projection).float()  # [B_s, M]
-            keep, forget, candidate, show = active[begin:end].float().chunk(4, dim=1)
-            bent = memories[begin:end].tanh()
+            told = torch.add(outputs_gradient[begin:end], output_gradient[rows], out=output_gradients[begin:end])
+            if output_passes is not None:
+                told.mul_(output_passes[begin:end])
+            of_shown = (told if projection is None else told @ projection).float()  # [B_s, M]
             of_memory = memory_gradient[rows]  # a view: what the step before gets is written here
-            of_memory += of_shown * show * (1 - bent * bent)
-            if clips.memory is not None:
-                of_memory.mul_(memories[begin:end].abs() < clips.memory)
-            earlier = memories[slice(*steps[number - 1])][rows] if number else first_memory.float()[rows]
-            parts = (
-                of_memory * candidate * keep * (1 - keep),
-                of_memory * earlier * forget * (1 - forget),
-                of_memory * keep * (1 - candidate * candidate),
-                of_shown * bent * show * (1 - show),
-            )
-            gradient = torch.cat(parts, dim=1).to(active.dtype)
-            gates_gradient[begin:end] = gradient
-            torch.mm(gradient, recurrent, out=output_gradient[rows])
-            of_memory.mul_(forget)
-        going_on = zip(steps, ctx.counts[1:], strict=False)
-        before = torch.cat(
-            [first_output, *(outputs[begin : begin + count] for (begin, _), count in going_on)]
-        )  # [T, P]
-        recurrent_gradient = gates_gradient.mT @ before
+            of_memory.addcmul_(of_shown, of_output[begin:end])
+            if memory_passes is not None:
+                of_memory.mul_(memory_passes[begin:end])
+            gradient = gates_gradient[begin:end]
+            torch.mul(of_memory[:, None], slopes[begin:end, :3], out=gradient[:, :3])
+            torch.mul(of_shown, slopes[begin:end, 3], out=gradient[:, 3])
+            torch.mm(gradient.flatten(1), recurrent, out=output_gradient[rows])
+            of_memory.mul_(forget[begin:end])
+        flat_gradient = gates_gradient.flatten(1)  # [T, 4 M]
+        recurrent_gradient = flat_gradient.mT @ _of_step_before(first_output, outputs, ctx.counts)
         projection_gradient = None if projection is None else output_gradients.mT @ shown
         return (
-            gates_gradient, recurrent_gradient, projection_gradient,
+            flat_gradient, recurrent_gradient, projection_gradient,
             memory_gradient.to(first_memory.dtype), output_gradient, None, None,
         )  # fmt: skip
 
@@ -156,8 +159,18 @@ def _steps(counts: Sequence[int]) -> list[tuple[int, int]]:
     return list(pairwise(accumulate(counts, initial=0)))
 
 
-def _activate(gates: Tensor, width: int) -> None:
-    """Sigmoids of input, forget and output gates, and the candidate's tanh, in place: [B_s, 4 M]."""
-    gates[:, : 2 * width].sigmoid_()
-    gates[:, 2 * width : 3 * width].tanh_()
-    gates[:, 3 * width :].sigmoid_()
+def _last_rows(counts: Sequence[int]) -> Tensor:
+    """The row of each sentence's last step, [B]."""
+    steps = _steps(counts)
+    going_on = [*counts[1:], 0]
+    rows = [0] * counts[0]
+    for (begin, end), after in zip(steps, going_on, strict=True):
+        for sentence in range(after, end - begin):  # those that end here
+            rows[sentence] = begin + sentence
+    return torch.tensor(rows)
+
+
+def _of_step_before(first: Tensor, rows: Tensor, counts: Sequence[int]) -> Tensor:
+    """For each row that of its sentence one step before: [B, .] and [T, .] to [T, .]."""
+    going_on = zip(_steps(counts), counts[1:], strict=False)
+    return torch.cat([first, *(rows[begin : begin + count] for (begin, _), count in going_on)])

@@ -77,7 +77,7 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
             "tags": "elmo, language-model",
             "what": "An ELMo, pre-trained from scratch by bertsmith to tell the next and the previous word\n"
             "(Peters et al. 2018).",
-            "use": "from bertsmith import ElmoOnPieces, load_model\nload_model(ElmoOnPieces, 'path/to/this/folder')",
+            "use": "from bertsmith import FeatureExtractor\nFeatureExtractor.load('path/to/this/folder').features(['...'])",
         }
     if config.model.network == "gpt":
         name, paper, model_class = "A GPT", "Radford et al. 2018", "OpenAIGPTLMHeadModel"
