@@ -22,7 +22,7 @@ FLAGS = {
     "pretrain": """
         store out recipe init seed dry_run model.network model.size model.num_hidden_layers model.hidden_size
         model.num_attention_heads model.max_positions model.hidden_dropout model.attention_dropout
-        model.initialisation data.max_seq_length data.batch_size
+        model.num_words model.initialisation data.max_seq_length data.batch_size
         data.short_sequence_probability data.objective data.special_pieces data.next_sentence data.masking_rate
         data.mask_share data.random_share data.whole_word data.max_predictions training.optimiser
         training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
@@ -43,7 +43,8 @@ FLAGS = {
         training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
         training.epsilon training.bias_correction training.gradient_clip training.epochs training.batch_size
         training.dropout training.patience training.restarts loss.class_weights loss.label_smoothing loss.language_model
-        layers.layer_decay layers.frozen_layers grid.grid grid.grid_learning_rates grid.grid_batch_sizes
+        layers.layer_decay layers.frozen_layers strategy.strategy strategy.bilstm_size strategy.state_layers
+        strategy.combine_states grid.grid grid.grid_learning_rates grid.grid_batch_sizes
         grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.micro_batch_size
     """,
     "evaluate": """
@@ -62,7 +63,7 @@ FLAGS = {
         vectors.weights runtime.precision runtime.device runtime.threads runtime.batch_size
     """,
     "compare": """
-        study store out task_data only runtime.precision runtime.device runtime.threads
+        study store out task_data only quick runtime.precision runtime.device runtime.threads
     """,
 }
 

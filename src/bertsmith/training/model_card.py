@@ -77,7 +77,8 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
             "tags": "elmo, language-model",
             "what": "An ELMo, pre-trained from scratch by bertsmith to tell the next and the previous word\n"
             "(Peters et al. 2018).",
-            "use": "from bertsmith import FeatureExtractor\nFeatureExtractor.load('path/to/this/folder').features(['...'])",
+            "use": "from bertsmith import FeatureExtractor\n"
+            "FeatureExtractor.load('path/to/this/folder').features(['...'])",
         }
     if config.model.network == "gpt":
         name, paper, model_class = "A GPT", "Radford et al. 2018", "OpenAIGPTLMHeadModel"
