@@ -90,7 +90,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
 
 
 def _start(config: PretrainConfig, store: TokenStore, device: torch.device, processes: Processes) -> PretrainResult:
-    """Make the run folder and train, with settings that are complete."""
+    """Make the run folder and train, with settings that are complete (in the first process)."""
+    evaluation = RunEvaluation.prepare(config, store)
     if processes.is_first:
         precision = choose_precision(config.runtime.precision, device)
         run = start_run(config, store, str(precision).removeprefix("torch."))
@@ -98,7 +99,6 @@ def _start(config: PretrainConfig, store: TokenStore, device: torch.device, proc
     else:
         processes.wait()
         run = read_run(config.out, {})
-    evaluation = RunEvaluation.prepare(run.config, store)
     with only_writer(run.folder) if processes.is_first else nullcontext():
         return _train(run, store, evaluation, None, device, processes)
 
