@@ -6,7 +6,7 @@ import transformers
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import ClassifierLabels
-from bertsmith.model.weight_names import BERT_NAMES
+from bertsmith.model.weight_names import BERT_NAMES, ELMO_NAMES
 
 LABELS = ClassifierLabels(("a", "b"))
 
@@ -52,3 +52,16 @@ def test_only_heads_and_copies_may_be_left_unread():
     harmful = ["encoder.layer.12.output.dense.bias", "embeddings.word_embeddings.weight", "cls.other.weight", "lm_head"]
     assert all(map(BERT_NAMES.is_harmless, harmless))
     assert not any(map(BERT_NAMES.is_harmless, harmful))
+
+
+def test_an_encoder_is_read_from_a_folder_with_any_head_on_it():
+    heads = [
+        "vocabulary.head.bias",
+        "vocabulary.tails.1.weight",
+        "bilstm.first.forward_lstm.input_gates.weight",
+        "mix.gamma",
+    ]
+    assert all(map(ELMO_NAMES.is_harmless, heads))
+    assert not ELMO_NAMES.is_harmless("words.filters.0.weight")
+    assert ELMO_NAMES.of("elmo.words.highways.1.gate.bias") == ("elmo.words.highways.1.gate.bias",)
+    assert ELMO_NAMES.of("elmo.words.filters.3.weight") == ("elmo.words.filters.3.weight",)

@@ -59,7 +59,7 @@ class WeightNames:
         """Whether a tensor with this plain name may be left unread: another head, a table of positions, a copy."""
         if name in self.tied or any(re.fullmatch(pattern, name) for pattern in self.harmless):
             return True
-        module, _, _ = name.rpartition(".")
+        module, _ = self._row(name)
         heads = {other for ours, theirs in self.modules.items() if self.head_of(f"{ours}.") for other in theirs}
         return module in heads
 
