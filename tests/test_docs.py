@@ -20,13 +20,15 @@ from bertsmith.cli import COMMANDS, settings_class_of
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
 from bertsmith.core.errors import DamagedArtefact
 from bertsmith.flags import flags_of
-from bertsmith.study.cell import Cell, read_cell
+from bertsmith.study.cell import Cell, cell_settings, read_cell, require_same_cell
+from bertsmith.study.study_file import load_study
 from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState
 from bertsmith.training.held_out_breakdown import Band, HeldOutBreakdown, WordBand
 from bertsmith.training.loop import Position
+from bertsmith.training.machine import MachineSettings
 from bertsmith.training.minimal_pairs import COLUMNS
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +77,22 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
     ]
     assert generate.blocks("results/every-task.md") == ["every-task"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "docs" / "results" / "cells").iterdir()))
+def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
+    """Or of their quick versions: `compare` takes them as finished."""
+    paths = sorted((ROOT / "docs" / "results" / "cells" / folder).glob("*.json"))
+    assert paths
+    _, study = load_study(folder)
+    if study.paper is not None:
+        _, study = load_study(folder, quick=True)
+    variants = {variant.name: variant for variant in study.variants}
+    for path in paths:
+        cell = read_cell(path)
+        variant = variants[cell.variant]
+        settings = cell_settings(study, variant, cell.seed, Path("store"), Path("out"), MachineSettings())
+        require_same_cell(cell, settings, study, variant, path)
 
 
 def test_what_the_page_on_the_plateau_says_is_in_the_figures():

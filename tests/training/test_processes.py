@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import small_config
 
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import load_model
 from bertsmith.training.checkpoint import list_checkpoints
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import pretrain, resume_pretraining
-from bertsmith.training.processes import Processes
+from bertsmith.training.processes import Processes, require_alone
 
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
 SCRIPT = """
@@ -144,3 +145,10 @@ def test_what_cannot_be_shared_is_refused(store, tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Batches of 1 sequences cannot be shared by 2 processes" in errors
+
+
+def test_verbs_that_do_not_share_their_work_are_refused(monkeypatch):
+    require_alone("finetune")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigurationError, match="`finetune` is for one process"):
+        require_alone("finetune")

@@ -19,6 +19,7 @@ from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cel
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
 from bertsmith.training.machine import MachineSettings
+from bertsmith.training.processes import require_alone
 
 PICTURE = "curves.png"
 
@@ -73,6 +74,7 @@ def compare(config: CompareConfig) -> StudyResult:
 
     Start it in several terminals to run several cells at a time.
     """
+    require_alone("compare")
     name, study = load_study(config.study, quick=config.quick)
     if study.tasks and config.task_data is None:
         folders = ", ".join(task.folder for task in study.tasks)

@@ -52,6 +52,7 @@ from bertsmith.tasks.task_network import load_network, new_network
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.metrics_log import METRICS_FILE, read_metrics
 from bertsmith.training.precision import choose_precision
+from bertsmith.training.processes import require_alone
 
 RESULTS_FILE = "results.json"
 _REHEARSAL_EXAMPLES = 64
@@ -60,6 +61,7 @@ _RESTART_SEEDS = 1000  # a run that takes the place of a collapsed one has its s
 
 def finetune_task(config: FinetuneConfig) -> FinetuneResult:
     """Fine-tune once with each seed in each cell of the grid; keep the best, write everything down."""
+    require_alone("finetune")
     require_free(config.out)
     data = load_task_data(config.task_data, config.columns, config.seed)
     config = config.with_recommended(data.task)

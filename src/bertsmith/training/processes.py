@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from bertsmith.core.console import console
-from bertsmith.core.errors import LostProcess
+from bertsmith.core.errors import ConfigurationError, LostProcess
 
 _LONGEST_WAIT = timedelta(hours=1)  # for the first process, which evaluates and saves
 
@@ -102,6 +102,15 @@ def joined(device: torch.device) -> Iterator[Processes]:
     finally:
         console.quiet = was_quiet
         dist.destroy_process_group()
+
+
+def require_alone(verb: str) -> None:
+    """Refuse a verb that does not share its work. Raises ConfigurationError under torchrun with several processes."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigurationError(
+            f"`{verb}` is for one process, and torchrun has started several. Start it without torchrun; only "
+            f"`pretrain` shares its work."
+        )
 
 
 def was_restarted() -> bool:
