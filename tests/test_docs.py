@@ -110,6 +110,13 @@ def test_what_the_page_on_the_plateau_says_is_in_the_figures():
     assert (lunch.threads, round(lunch.curve[-1].minutes)) == (1, 45)  # three quarters of an hour on one core
     hour = read_cell(results / "cells" / "hour" / "hour-seed0.json")
     assert 0 < deviations(lunch, untrained, "sst-2") < deviations(hour, untrained, "sst-2") < 3
+    pretrained, fresh = (
+        json.loads((results / "every-task" / f"sst-2-{start}.json").read_text(encoding="utf-8"))["scores"]["accuracy"]
+        for start in ("pretrained", "untrained")
+    )
+    gain = statistics.fmean(pretrained) - statistics.fmean(fresh)
+    in_deviations = gain / max(statistics.stdev(pretrained), statistics.stdev(fresh))
+    assert f"the gain is {100 * gain:.1f} points, {in_deviations:.1f} deviations" in text
     theirs = json.loads((results / "transformers-replay.json").read_text(encoding="utf-8"))
     assert f"as it was trained, that network ends at {theirs['last_as_one_segment']['token_loss']:.2f}" in text
     assert f"{theirs['steps']:,} steps, which are its hour" in text
