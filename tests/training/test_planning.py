@@ -280,3 +280,11 @@ def test_a_model_to_start_from_is_the_network_of_the_plan(planned_run, store, tm
     result = planned(PretrainConfig.from_layers(layers), TokenStore.open(store))
     assert (result.model.hidden_size, result.model.num_hidden_layers) == (32, 2)
     assert result.training.learning_rate == 2e-3  # the rate of the size nearest to it
+
+
+def test_nothing_is_planned_for_a_network_of_which_no_curve_is_known(store, tmp_path):
+    settings = {"store": store, "out": tmp_path / "run", "training": {"hours": 0.01}}
+    next_pieces = {"data": {"objective": "next", "next_sentence": False}}
+    with pytest.raises(ConfigurationError, match="nothing can be planned for objective = next"):
+        pretrain(PretrainConfig.from_layers(settings, next_pieces))
+    assert not (tmp_path / "run").exists()

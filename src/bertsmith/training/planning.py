@@ -46,6 +46,11 @@ def planned(config: PretrainConfig, store: TokenStore) -> PretrainConfig:
     hours = config.training.hours
     if hours is None:
         raise ConfigurationError(f"The recipe '{PLANNED}' is a plan for a number of hours. Give --hours, not --steps.")
+    if config.data.objective == "next":
+        raise ConfigurationError(
+            "What hours give is known of masked language models only, so nothing can be planned for objective = next. "
+            "Name a recipe for the settings, say --recipe evening --initialisation normal."
+        )
     if not config.dry_run:
         require_free(config.out)
     given = config.model_dump(exclude_unset=True)
