@@ -18,7 +18,6 @@ def batch_of(lengths):
 def test_they_cover_the_batch_and_know_each_other(lengths):
     segments = Segments.of(batch_of(lengths))
     assert segments.lengths.tolist() == [length for pair in lengths for length in pair if length]
-    assert segments.begins.tolist() == [0, *segments.lengths.cumsum(0).tolist()[:-1]]
     first = 0
     for place, (_, b) in enumerate(lengths):
         assert segments.first[place] == first

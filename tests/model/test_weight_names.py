@@ -63,5 +63,6 @@ def test_an_encoder_is_read_from_a_folder_with_any_head_on_it():
     ]
     assert all(map(ELMO_NAMES.is_harmless, heads))
     assert not ELMO_NAMES.is_harmless("words.filters.0.weight")
+    assert not ELMO_NAMES.is_harmless("vocabulary.head.other")
     assert ELMO_NAMES.of("elmo.words.highways.1.gate.bias") == ("elmo.words.highways.1.gate.bias",)
     assert ELMO_NAMES.of("elmo.words.filters.3.weight") == ("elmo.words.filters.3.weight",)

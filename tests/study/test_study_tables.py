@@ -43,18 +43,19 @@ def test_a_row_has_the_runs_of_all_seeds_and_the_best_of_a_column_is_bold():
     rows = study_rows(STUDY, CELLS)
     assert rows[0].scores == {"mrpc, f1": [0.70, 0.72, 0.74, 0.71, 0.73, 0.75]}
     assert rows[0].collapsed == 2
-    assert score_table(rows, "").markdown().splitlines() == [
-        "|  | masked | perplexity | mrpc, f1 |",
-        "| --- | --- | ---: | ---: |",
-        "| one | 80 % | 7.4 ± 0.0 | **72.5 ± 1.9** |",
-        "| two | 0 % | 7.4 ± 0.0 | 62.5 ± 2.3 |",
+    table = score_table(rows)
+    assert table.header == ["", "masked", "perplexity", "mrpc, f1"]
+    assert table.names == 2
+    assert table.rows == [
+        ["one", "80 %", "7.4 ± 0.0", "**72.5 ± 1.9**"],
+        ["two", "0 %", "7.4 ± 0.0", "62.5 ± 2.3"],
     ]
 
 
 def test_cost_and_differences():
     rows = study_rows(STUDY, CELLS)
-    assert cost_table(rows, "").rows[0] == ["one", "2", "3.0 ± 0.0", "1.0 M", "5", "2 threads, float32"]
-    (line,) = difference_table(rows, rows[0], "").rows
+    assert cost_table(rows).rows[0] == ["one", "2", "3.0 ± 0.0", "1.0 M", "5", "2 threads, float32"]
+    (line,) = difference_table(rows, rows[0]).rows
     assert line[0] == "two"
     assert line[1].startswith("-10.0 (p ")
 

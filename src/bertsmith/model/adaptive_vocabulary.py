@@ -9,7 +9,6 @@ Legend: N states, P width of a state, K clusters, F words that are not in one.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,6 @@ from bertsmith.model.losses import correctness, cross_entropies
 from bertsmith.model.vocabulary_scores import VocabularyScores
 
 _NARROWER = 4  # by what the width falls from cluster to cluster
-
-
-class JudgedWords(NamedTuple):
-    """The loss of each of N words, and whether it was told right, [N] float32 each, without a gradient."""
-
-    losses: Tensor
-    correct: Tensor
 
 
 class AdaptiveVocabulary(nn.Module):
@@ -66,8 +58,8 @@ class AdaptiveVocabulary(nn.Module):
         return total, correct
 
     @torch.no_grad()
-    def judged(self, states: Tensor, words: Tensor) -> JudgedWords:
-        """The same with the loss of each word."""
+    def guesses(self, states: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each word, and whether it is told right, without a gradient: [N], [N] float32."""
         classes = self._classes(words)
         logits = self.head(states)
         losses, correct = cross_entropies(logits, classes), correctness(logits, classes)
@@ -76,7 +68,7 @@ class AdaptiveVocabulary(nn.Module):
             labels = words[rows] - self.borders[cluster]
             losses[rows] += cross_entropies(logits, labels)
             correct[rows] *= correctness(logits, labels)
-        return JudgedWords(losses, correct)
+        return losses, correct
 
     def _classes(self, words: Tensor) -> Tensor:
         """What the head has to tell: the word, or its cluster; [N] to [N]."""

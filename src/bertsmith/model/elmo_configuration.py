@@ -28,7 +28,7 @@ _SIZES: dict[str, tuple[int, int, tuple[tuple[int, int], ...]]] = {
     "large": (1024, 8192, _ALL_FILTERS),
 }
 _CUTOFFS = (4_000, 20_000)
-_OWN_CHARACTERS = 25  # of a word, its two marks included; of English words in our text one in 10,000 is longer
+_OWN_CHARACTERS = 25  # of a word, its two marks included; a longer word is cut
 
 
 class ElmoConfig(Settings):

@@ -17,6 +17,7 @@ from bertsmith.model.attention import AttentionName
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.elmo import Elmo, ElmoOutput
 from bertsmith.model.elmo_configuration import ElmoConfig
+from bertsmith.model.encoder import chosen_states
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_list import WordList
 
@@ -48,10 +49,9 @@ class ElmoOnPieces(Elmo):
         raises  ValueError for a layer that is not there
         """
         del attention
-        if not layers or min(layers) < 0 or max(layers) > self.config.num_layers:
-            raise ValueError(f"the layers are 0 to {self.config.num_layers}, not {list(layers)}")
         words, output = self.read(inputs)
-        return [output.layers[layer].index_select(0, words.rows) for layer in layers]
+        chosen = chosen_states(iter(output.layers), layers, self.config.num_layers)
+        return [states.index_select(0, words.rows) for states in chosen]
 
 
 class ElmoScores:
@@ -87,9 +87,10 @@ class ElmoScores:
         """The loss of each piece, and whether it is told right, [M] float32 each, without a gradient."""
         losses, told = [], []
         for states, targets in self._sides():
-            judged, sizes = self._vocabulary.judged(states, self._numbers[targets]), self._sizes[targets]
-            losses.append(torch.repeat_interleave(judged.losses / sizes, sizes))
-            told.append(torch.repeat_interleave(judged.correct, sizes))
+            loss, correct = self._vocabulary.guesses(states, self._numbers[targets])
+            sizes = self._sizes[targets]
+            losses.append(torch.repeat_interleave(loss / sizes, sizes))
+            told.append(torch.repeat_interleave(correct, sizes))
         return _mean_of_sides(losses, len(labels)), _mean_of_sides(told, len(labels))
 
     @property

@@ -14,15 +14,13 @@ from bertsmith.batches.flat_batch import FlatBatch
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Where the segments of some sequences begin, and which belong together.
+    """How long the segments of some sequences are, and which belong together.
 
-    begins    [G]  int64, first token of each
     lengths   [G]  int64
     opposite  [G]  int64, the other segment of the same sequence, or the segment itself if it has no other
     first     [B]  int64, the first segment of each sequence
     """
 
-    begins: Tensor
     lengths: Tensor
     opposite: Tensor
     first: Tensor
@@ -39,7 +37,7 @@ class Segments:
         number = torch.arange(len(begins), device=begins.device)
         has_second = torch.cat([~is_first[1:], is_first.new_zeros(1)])
         opposite = torch.where(is_first, number + has_second.long(), number - 1)
-        return cls(begins, ends - begins, opposite, number[is_first])
+        return cls(ends - begins, opposite, number[is_first])
 
     @cached_property
     def is_token(self) -> Tensor:

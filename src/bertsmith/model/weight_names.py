@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_PARAMETERS = {"weight", "bias", "weights", "gamma"}  # of heads; the last two of a learnt sum of layers
 _OLD_NAMES = {"gamma": "weight", "beta": "bias"}
 
 
@@ -59,9 +60,9 @@ class WeightNames:
         """Whether a tensor with this plain name may be left unread: another head, a table of positions, a copy."""
         if name in self.tied or any(re.fullmatch(pattern, name) for pattern in self.harmless):
             return True
-        module, _ = self._row(name)
+        module, parameter = self._row(name)
         heads = {other for ours, theirs in self.modules.items() if self.head_of(f"{ours}.") for other in theirs}
-        return module in heads
+        return module in heads and parameter in _PARAMETERS
 
     def to_hugging_face(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our tensors under their names, in their shapes, split where they keep several."""

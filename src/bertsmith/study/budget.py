@@ -34,8 +34,10 @@ class Budget(Settings):
         if self.minutes is not None:
             return {"hours": self.minutes / 60}
         step = step_cost(config)
-        spent = step.tokens / self.tokens if self.tokens is not None else step.flops / (self.flops or 0.0)
-        return {"steps": max(1, round(1 / spent))}
+        if self.tokens is not None:
+            return {"steps": max(1, round(self.tokens / step.tokens))}
+        assert self.flops is not None
+        return {"steps": max(1, round(self.flops / step.flops))}
 
 
 @dataclass(frozen=True)

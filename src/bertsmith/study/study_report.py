@@ -17,6 +17,7 @@ from bertsmith.study.study_tables import (
     cost_table,
     difference,
     difference_table,
+    in_words,
     paper_pairs,
     score_table,
     spread,
@@ -52,7 +53,7 @@ def write_study_report(
 
 def _scores(rows: Sequence[StudyRow]) -> list[Markup]:
     reference = rows[0]
-    content = [_verdict(rows), heading("Scores"), _shown(score_table(rows, ""))]
+    content = [_verdict(rows), heading("Scores"), _shown(score_table(rows))]
     runs = len(next(iter(reference.scores.values())))
     collapsed = sum(row.collapsed for row in rows)
     content.append(
@@ -66,7 +67,7 @@ def _scores(rows: Sequence[StudyRow]) -> list[Markup]:
     if len(rows) > 1:
         content += [
             heading(f"Against {reference.name}"),
-            _shown(difference_table(rows, reference, "")),
+            _shown(difference_table(rows, reference)),
             paragraph(
                 "Differences in points, and p of a paired t-test over the runs, which have the same seeds on both "
                 "sides: how often chance alone would put two equal ways so far apart. "
@@ -83,21 +84,15 @@ def _verdict(rows: Sequence[StudyRow]) -> Markup:
     wins: Counter[str] = Counter()
     clear = 0
     for task in tasks:
-        first, second = (
-            sorted(
-                (row for row in rows if task in row.scores),
-                key=lambda row: -sum(row.scores[task]) / len(row.scores[task]),
-            )[:2]
-            if len(rows) > 1
-            else (rows[0], rows[0])
-        )
+        scored = [row for row in rows if task in row.scores]
+        first, *others = sorted(scored, key=lambda row: -sum(row.scores[task]) / len(row.scores[task]))
         wins[first.name] += 1
-        found = difference(first, second, task)
+        found = difference(first, others[0], task) if others else None
         clear += found is not None and found.is_clear
     best, count = wins.most_common(1)[0]
-    others = ", ".join(f"{name} on {number}" for name, number in wins.most_common()[1:])
+    rest = ", ".join(f"{name} on {number}" for name, number in wins.most_common()[1:])
     explanation = (
-        f"It has the highest mean on {count} of {len(tasks)} tasks{f'; {others}' if others else ''}. "
+        f"It has the highest mean on {count} of {len(tasks)} tasks{f'; {rest}' if rest else ''}. "
         f"On {clear} of {len(tasks)} the best is clearly ahead of the second."
     )
     return verdict(f"Best: {best}", f" {explanation}", good=clear > 0)
@@ -111,7 +106,7 @@ def _cost(rows: Sequence[StudyRow]) -> list[Markup]:
     return [
         heading("What it cost"),
         figures([(spread(minutes, 1), "minutes of pre-training"), (spread(work, 1), "TFLOP in matrix products")]),
-        _shown(cost_table(rows, "")),
+        _shown(cost_table(rows)),
     ]
 
 
@@ -159,14 +154,10 @@ def _paper(study: Study, rows: Sequence[StudyRow]) -> list[Markup]:
 
 def _pair_table(pairs: Sequence[PaperPair]) -> TextTable:
     lines = [
-        [pair.task, f"{pair.better} over {pair.worse}", f"{pair.papers:+.1f}", _ours(pair), pair.verdict]
+        [pair.task, f"{pair.better} over {pair.worse}", f"{pair.papers:+.1f}", in_words(pair.ours), pair.verdict]
         for pair in pairs
     ]
-    return TextTable("", ["task", "pair", "paper", "here", ""], lines, names=2)
-
-
-def _ours(pair: PaperPair) -> str:
-    return f"{100 * pair.ours.mean:+.1f}" + ("" if pair.ours.p is None else f" (p {pair.ours.p:.2g})")
+    return TextTable(["task", "pair", "paper", "here", ""], lines, names=2)
 
 
 def _shown(shown: TextTable) -> Markup:

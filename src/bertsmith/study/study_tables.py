@@ -39,15 +39,9 @@ class StudyRow:
 class TextTable:
     """A table, ready to be shown anywhere. The first `names` columns are words, the others numbers."""
 
-    title: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     names: int
-
-    def markdown(self) -> str:
-        """The table for a page in docs."""
-        rule = ["---"] * self.names + ["---:"] * (len(self.header) - self.names)
-        return "\n".join(f"| {' | '.join(cells)} |" for cells in (self.header, rule, *self.rows)) + "\n"
 
 
 def study_rows(study: Study, cells: Mapping[str, Sequence[Cell]]) -> list[StudyRow]:
@@ -79,7 +73,7 @@ def _metric(outcome: TaskOutcome) -> str:
     return next(iter(outcome.scores))
 
 
-def score_table(rows: Sequence[StudyRow], title: str) -> TextTable:
+def score_table(rows: Sequence[StudyRow]) -> TextTable:
     """Mean and deviation of each row on each task, in points; the best of a column is bold."""
     columns = list(dict.fromkeys(column for row in rows for column in row.columns))
     tasks = list(dict.fromkeys(task for row in rows for task in row.scores))
@@ -96,10 +90,10 @@ def score_table(rows: Sequence[StudyRow], title: str) -> TextTable:
             f"**{score}**" if score and best[task] is row else score for task, score in zip(tasks, scores, strict=True)
         ]
         lines.append([row.name, *told, perplexity, *marked])
-    return TextTable(title, ["", *columns, "perplexity", *tasks], lines, names=1 + len(columns))
+    return TextTable(["", *columns, "perplexity", *tasks], lines, names=1 + len(columns))
 
 
-def difference_table(rows: Sequence[StudyRow], reference: StudyRow, title: str) -> TextTable:
+def difference_table(rows: Sequence[StudyRow], reference: StudyRow) -> TextTable:
     """How far each row is from a reference on each task, in points, with the p of the paired test."""
     tasks = list(reference.scores)
     lines = []
@@ -107,7 +101,7 @@ def difference_table(rows: Sequence[StudyRow], reference: StudyRow, title: str) 
         if row is not reference:
             differences = [difference(row, reference, task) for task in tasks]
             lines.append([row.name, *(in_words(found) if found else "" for found in differences)])
-    return TextTable(title, ["", *tasks], lines, names=1)
+    return TextTable(["", *tasks], lines, names=1)
 
 
 def difference(row: StudyRow, other: StudyRow, task: str) -> PairedDifference | None:
@@ -121,7 +115,7 @@ def in_words(found: PairedDifference) -> str:
     return f"{100 * found.mean:+.1f}" + ("" if found.p is None else f" (p {found.p:.2g})")
 
 
-def cost_table(rows: Sequence[StudyRow], title: str) -> TextTable:
+def cost_table(rows: Sequence[StudyRow]) -> TextTable:
     """What each variant's pre-training cost."""
     lines = []
     for cells in {row.cells[0].variant: row.cells for row in rows}.values():
@@ -133,7 +127,7 @@ def cost_table(rows: Sequence[StudyRow], title: str) -> TextTable:
             ", ".join(sorted({f"{cell.threads} threads, {cell.precision}" for cell in cells if cell.precision})),
         ]
         lines.append([cells[0].variant, str(len(cells)), *cost])
-    return TextTable(title, ["", "seeds", "minutes", "tokens", "TFLOP", "processor"], lines, names=1)
+    return TextTable(["", "seeds", "minutes", "tokens", "TFLOP", "processor"], lines, names=1)
 
 
 @dataclass(frozen=True)
