@@ -1,11 +1,14 @@
 """The tables of a study show what its cells hold, and hold it against the paper."""
 
+from dataclasses import replace
+
 import pytest
 
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.cell import Cell
 from bertsmith.study.study_file import Study, load_study, study_names
+from bertsmith.study.study_report import write_study_report
 from bertsmith.study.study_tables import cost_table, difference_table, paper_pairs, score_table, study_rows
 from bertsmith.study.trials import TaskOutcome
 from bertsmith.study.yardstick import Scores
@@ -94,3 +97,13 @@ def test_tasks_with_one_name_are_refused():
     entries = {"question": "?", "variants": [{"name": "a"}], "tasks": [{"task": "mrpc", "folder": "m"}] * 2}
     with pytest.raises(ConfigurationError, match="two tasks are called mrpc"):
         build_settings(Study, entries)
+
+
+def test_a_task_that_only_one_way_was_learnt_on_has_a_best_and_no_second(tmp_path):
+    tasks = [("mrpc", "a"), ("mrpc", "b"), ("sts-b", "a")]
+    trials = [{"task": task, "folder": task, "way": way, "seeds": 3} for task, way in tasks]
+    study = build_settings(Study, {"question": "Which?", "variants": [{"name": "one"}], "tasks": trials})
+    outcome = TaskOutcome({"f1": (0.7, 0.72, 0.74)}, ())
+    finished = replace(cell("one", 0, (0.0,) * 3), tasks={trial.key: outcome for trial in study.tasks})
+    write_study_report(tmp_path / "report.html", "ways", study, {"one": [finished]}, 0, ["bertsmith"])
+    assert "highest mean on 2 of 2 tasks" in (tmp_path / "report.html").read_text(encoding="utf-8")
