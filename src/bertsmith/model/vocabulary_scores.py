@@ -72,10 +72,14 @@ class _JudgedScores(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        scores = nn.functional.linear(states, matrix, bias)  # [R, V]
+        scores = states @ matrix.mT  # [R, V]; the bias is added where a part is made float32, which costs no pass
+        float_bias = None if bias is None else bias.float()
         total, correct = (scores.new_zeros(shape, dtype=torch.float32) for shape in ((), (len(labels),)))
         for part in rows_at_a_time(len(labels), scores.shape[1]):
-            rows, label = scores[part].float(), labels[part, None]
+            label = labels[part, None]
+            rows = scores[part].float()
+            if bias is not None:
+                rows += float_bias
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
             hits, shares = correct_rows(rows, own, largest)
             correct[part].index_copy_(0, hits, shares)
@@ -97,5 +101,5 @@ class _JudgedScores(torch.autograd.Function):
         matrix_gradient = torch.addmm(torch.empty_like(matrix), gradient.mT, states, beta=0, alpha=scale)
         bias_gradient = None
         if ctx.has_bias:
-            bias_gradient = gradient.sum(dim=0, dtype=torch.float32).mul_(scale).to(gradient.dtype)
+            bias_gradient = gradient.sum(dim=0).mul_(scale)  # summed in float32, whatever the dtype
         return states_gradient, matrix_gradient, bias_gradient, None
