@@ -78,7 +78,7 @@ class _JudgedScores(torch.autograd.Function):
         for part in rows_at_a_time(len(labels), scores.shape[1]):
             label = labels[part, None]
             rows = scores[part].float()
-            if bias is not None:
+            if float_bias is not None:
                 rows += float_bias
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
             hits, shares = correct_rows(rows, own, largest)
