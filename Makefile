@@ -4,12 +4,13 @@
 #   make test         the tests that take seconds each, with coverage
 #   make test-all     those and the ones that take minutes each
 #   make lint         ruff (lint and format) and mypy
-#   make bench        a pre-training step against transformers, side by side; the other benchmarks say what they take
+#   make bench        every speed against the tools that people use, side by side, onto docs/benchmarks.md
 #   make clean        remove the environment and every build product
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+MEASURED := docs/results/benchmarks
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: quickstart test test-all lint bench clean
@@ -28,8 +29,15 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/dev
-	$(BIN)/python benchmarks/pretraining_step.py
+bench: .venv/bench
+	mkdir -p $(MEASURED)
+	for size in tiny mini small; do $(BIN)/python benchmarks/pretraining_step.py --size $$size --json $(MEASURED)/step-$$size.json; done
+	$(BIN)/python benchmarks/pretraining_step.py --size base --rounds 5 --warm-up 2 --json $(MEASURED)/step-base.json
+	$(BIN)/python benchmarks/step_profile.py --json $(MEASURED)/profile.json
+	$(BIN)/python benchmarks/encoding.py --texts 1000 --json $(MEASURED)/encoding.json
+	$(BIN)/python benchmarks/preparation.py $(TEXTS) --json $(MEASURED)/preparation.json
+	$(BIN)/python docs/benchmark_tables.py
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
@@ -48,4 +56,8 @@ clean:
 
 .venv/dev: .venv/runtime
 	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+.venv/bench: .venv/dev
+	$(INSTALL) --editable '.[bench]'
 	touch $@

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bertsmith.core.configuration import build_settings
+from bertsmith.core.process_environment import start_tuned
 from bertsmith.study.trials import read_outcome
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
@@ -199,4 +200,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    start_tuned()
     main()

@@ -32,6 +32,7 @@ from transformers import (
 )
 
 from bertsmith.core.configuration import build_settings
+from bertsmith.core.process_environment import start_tuned
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 
@@ -162,4 +163,5 @@ def report(given: argparse.Namespace, ours: list[tuple[float, float]], theirs: l
 
 
 if __name__ == "__main__":
+    start_tuned()
     main()

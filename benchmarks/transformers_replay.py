@@ -19,6 +19,7 @@ import torch
 import transformers
 
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
+from bertsmith.core.process_environment import start_tuned
 from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.folder import load_model
 from bertsmith.text.token_store import TokenStore
@@ -134,4 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    start_tuned()
     main()

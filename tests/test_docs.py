@@ -1,7 +1,6 @@
 """The pages say what the code does: flags, recipes, formats, public names and links are held to it."""
 
 import hashlib
-import importlib.util
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 import bertsmith
+import generate
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.cli import COMMANDS, settings_class_of
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
@@ -36,14 +36,6 @@ START_NAMES = ("untrained", "normal", "neighbour")  # of the first run
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.fixture(scope="module")
-def generate():
-    specification = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 def section(page: str, heading: str) -> str:
     """The text of one section of a page of docs/."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
@@ -59,11 +51,11 @@ def first_cells(text: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     "page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md", "results/every-task.md"]
 )
-def test_the_tables_are_those_of_the_code(page, generate):
+def test_the_tables_are_those_of_the_code(page):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
 
-def test_every_command_and_the_recipes_have_their_place_on_a_page(generate):
+def test_every_command_and_the_recipes_have_their_place_on_a_page():
     assert generate.blocks("commands.md") == list(COMMANDS)
     assert generate.blocks("recipes.md") == ["recipes"]
     assert generate.blocks("tasks.md") == ["named-tasks"]

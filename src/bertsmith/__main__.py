@@ -2,12 +2,12 @@
 
 import sys
 
-from bertsmith.core.large_pages import start_with_large_pages
+from bertsmith.core.process_environment import start_tuned
 
 
 def start() -> int:
     """Run the command that was typed; return the exit code."""
-    start_with_large_pages()
+    start_tuned()
     from bertsmith.cli import main  # noqa: PLC0415 - before the second start it would be imported in vain
 
     return main()

@@ -72,20 +72,24 @@ class _JudgedScores(torch.autograd.Function):
         bias: Tensor | None,
         labels: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        scores = states @ matrix.mT  # [R, V]; the bias is added where a part is made float32, which costs no pass
-        float_bias = None if bias is None else bias.float()
+        scores = _rows_in_whole_cache_lines(states, len(matrix))  # [R, V]
+        torch.mm(states, matrix.mT, out=scores)  # the bias is added where a part is made float32, which costs no pass
         total, correct = (scores.new_zeros(shape, dtype=torch.float32) for shape in ((), (len(labels),)))
-        for part in rows_at_a_time(len(labels), scores.shape[1]):
+        float_bias = None if bias is None else bias.float()
+        parts = rows_at_a_time(len(labels), scores.shape[1])
+        exact = scores.new_empty(parts[0].stop if parts else 0, scores.shape[1], dtype=torch.float32)
+        for part in parts:
             label = labels[part, None]
-            rows = scores[part].float()
+            rows = exact[: len(label)].copy_(scores[part])
             if float_bias is not None:
                 rows += float_bias
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
             hits, shares = correct_rows(rows, own, largest)
             correct[part].index_copy_(0, hits, shares)
-            gradient = torch.softmax(rows, dim=1)
-            total += (largest - gradient.amax(dim=1).log_() - own).sum()
-            scores[part] = gradient.scatter_add_(1, label, gradient.new_full(label.shape, -1.0))
+            sums = rows.sub_(largest[:, None]).exp_().sum(dim=1)
+            total += (largest + sums.log() - own).sum()
+            rows.mul_(sums.reciprocal_()[:, None])  # probabilities
+            scores[part] = rows.scatter_add_(1, label, rows.new_full(label.shape, -1.0))
         scores[len(labels) :] = 0.0
         ctx.save_for_backward(states, matrix, scores)
         ctx.has_bias = bias is not None
@@ -103,3 +107,9 @@ class _JudgedScores(torch.autograd.Function):
         if ctx.has_bias:
             bias_gradient = gradient.sum(dim=0).mul_(scale)  # summed in float32, whatever the dtype
         return states_gradient, matrix_gradient, bias_gradient, None
+
+
+def _rows_in_whole_cache_lines(like: Tensor, width: int) -> Tensor:
+    """An empty matrix with a row for each of `like`'s; each begins at 64 bytes, for which oneDNN is a third faster."""
+    line = 64 // like.element_size()
+    return like.new_empty(len(like), -(-width // line) * line)[:, :width]

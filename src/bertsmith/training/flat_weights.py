@@ -39,18 +39,28 @@ class FlatWeights:
             parameter.data = view if compute_dtype == torch.float32 else view.to(compute_dtype)
         return weights
 
-    def zero_gradients(self) -> None:
-        """Forget the gradients added up so far."""
-        self.gradient.zero_()
+    def forget_gradients(self) -> None:
+        """Make ready for the first micro-batch of a step."""
         for parameter, view in zip(self.parameters, self.gradient_views, strict=True):
-            parameter.grad = view if parameter.dtype == torch.float32 else None
+            if parameter.dtype == torch.float32:
+                view.zero_()
+                parameter.grad = view
+            else:
+                parameter.grad = None
 
-    def add_gradients(self) -> None:
-        """Add the gradients of one micro-batch to the float32 sums."""
+    def add_gradients(self, *, first: bool) -> None:
+        """Add the gradients of a micro-batch to the float32 sums; those of the first of a step take their place.
+
+        So nobody has to zero the sums before, and a step has two passes over memory less.
+        """
         for parameter, view in zip(self.parameters, self.gradient_views, strict=True):
-            if parameter.dtype != torch.float32 and parameter.grad is not None:
-                view.add_(parameter.grad)
-                parameter.grad = None  # float32 gradients are the views themselves: nothing to do
+            if parameter.dtype == torch.float32:
+                continue  # its gradient is the view itself
+            gradient, parameter.grad = parameter.grad, None
+            if gradient is not None:
+                view.copy_(gradient) if first else view.add_(gradient)
+            elif first:
+                view.zero_()
 
     def renew_copies(self) -> None:
         """Round the masters into the model's weights (in float32 they are the same memory)."""

@@ -51,6 +51,7 @@ class Optimiser:
     ):
         self.settings = settings
         self.steps_done = 0
+        self._nothing_added = True  # since the gradients were forgotten
         groups: dict[tuple[_RuleName, float], list[tuple[str, nn.Parameter]]] = defaultdict(list)
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
@@ -65,14 +66,16 @@ class Optimiser:
         model.to(compute_dtype)
 
     def zero_gradients(self) -> None:
-        """Forget the gradients added up so far."""
+        """Forget the gradients added up so far. Call before the first micro-batch of a step."""
+        self._nothing_added = True
         for rule in self._rules:
-            rule.weights.zero_gradients()
+            rule.weights.forget_gradients()
 
     def add_gradients(self) -> None:
         """Add the gradients of one micro-batch to the float32 sums. Call after each `backward()`."""
         for rule in self._rules:
-            rule.weights.add_gradients()
+            rule.weights.add_gradients(first=self._nothing_added)
+        self._nothing_added = False
 
     def add_up(self, processes: Processes) -> None:
         """Add up the gradients of several processes."""

@@ -1,0 +1,112 @@
+"""The tables and the picture of docs/benchmarks.md, from what `make bench` wrote into results/benchmarks.
+
+`python docs/benchmark_tables.py` draws the picture.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+BENCHMARKS = Path(__file__).parent / "results" / "benchmarks"
+SIZES = ("tiny", "mini", "small", "base")
+
+
+def step_table() -> str:
+    """A pre-training step: a row for each size and side."""
+    rows = []
+    for size, found in _steps().items():
+        for name, side in found["results"].items():
+            ratio = "" if name == "bertsmith bfloat16" else _ratios(side["ratios"])
+            speed = f"{side['tokens_per_second']:,.0f} | {side['share_of_peak']:.0%}"
+            rows.append(f"| {size} | {name} | {speed} | {ratio} |")
+    head = "| size | who | tokens a second | of the peak | bertsmith bfloat16 is so many times as fast |"
+    return _table(head, rows)
+
+
+def profile_table() -> str:
+    """Where a step's time goes."""
+    found = _read("profile")["seconds"]
+    kinds = {kind: seconds for kind, seconds in found.items() if kind != "step"}
+    total = sum(kinds.values())
+    rows = [
+        f"| {kind} | {1000 * seconds:.0f} | {seconds / total:.0%} |"
+        for kind, seconds in sorted(kinds.items(), key=lambda item: -item[1])
+    ]
+    return _table("| kind of work | milliseconds a step | share |", rows)
+
+
+def encoding_table() -> str:
+    """Texts to vectors: a row for each kind of text and side."""
+    rows = []
+    for kind, found in _read("encoding")["results"].items():
+        for name, side in found["sides"].items():
+            ratio = "" if name == "bertsmith bfloat16" else _ratios(side["ratios"])
+            closeness = f"{side['smallest_cosine']:.4f}"
+            rows.append(f"| {kind} | {name} | {side['tokens_per_second']:,.0f} | {closeness} | {ratio} |")
+    head = "| texts | who | tokens a second | smallest cosine | bertsmith bfloat16 is so many times as fast |"
+    return _table(head, rows)
+
+
+def preparation_table() -> str:
+    """Text to tokens on disk."""
+    rounds = _read("preparation")["rounds"]
+    speeds = {name: [one["tokens"] / one["seconds"] for one in found] for name, found in rounds.items()}
+    ratios = [ours / theirs for ours, theirs in zip(speeds["bertsmith"], speeds["datasets"], strict=True)]
+    rows = []
+    for name, found in rounds.items():
+        memory = max(one["peak_bytes"] for one in found) / 2**20
+        stored = found[0]["stored_bytes"] / found[0]["tokens"]
+        ratio = "" if name == "bertsmith" else _ratios(ratios)
+        rows.append(f"| {name} | {statistics.median(speeds[name]):,.0f} | {memory:,.0f} | {stored:.2f} | {ratio} |")
+    head = "| who | tokens a second | MiB of memory | bytes a token on disk | bertsmith is so many times as fast |"
+    return _table(head, rows)
+
+
+def machine() -> str:
+    """What multiplied, in a sentence."""
+    peaks = [found["peak_flops"] / 1e9 for found in _steps().values()]
+    return f"{min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s in bfloat16 on two threads, measured beside each size.\n"
+
+
+def main() -> None:
+    """Draw how many times as fast bertsmith is, step by step."""
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    others = ("transformers float32", "transformers bfloat16 autocast")
+    for place, other in enumerate(others):
+        ratios = [statistics.median(found["results"][other]["ratios"]) for found in _steps().values()]
+        bars = axes.bar(
+            [at + 0.38 * (place - 0.5) for at in range(len(ratios))], ratios, 0.36, label=f"against {other}"
+        )
+        axes.bar_label(bars, fmt="%.1f", padding=2)
+    axes.axhline(1, color="gray", linewidth=0.8)
+    axes.set_xticks(range(len(_steps())), list(_steps()))
+    axes.set_ylabel("times as fast")
+    axes.set_title("A pre-training step of bertsmith on two CPU cores", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(BENCHMARKS.parent / "benchmarks.png", dpi=110)
+
+
+def _steps() -> Mapping[str, Any]:
+    return {size: _read(f"step-{size}") for size in SIZES if (BENCHMARKS / f"step-{size}.json").is_file()}
+
+
+def _read(name: str) -> Any:  # noqa: ANN401 - as JSON has it
+    return json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _ratios(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    return "\n".join([head, f"|{'---|' * (head.count('|') - 1)}", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    main()
