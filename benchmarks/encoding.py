@@ -52,7 +52,9 @@ def documentation(count: int) -> dict[str, list[str]]:
     found = {
         text for docstring in collect(source_files(installed_libraries()), counts) for text in docstring.paragraphs
     }
-    paragraphs = sorted(text for text in found if len(text) > 300)
+    long = sorted(text for text in found if len(text) > 300)
+    lengths = map(len, AutoTokenizer.from_pretrained(MODEL)(long)["input_ids"])
+    paragraphs = [text for text, length in zip(long, lengths, strict=True) if length <= LENGTH]
     rng = generator(0, "benchmark", 0)
     some = [paragraphs[place] for place in rng.permutation(len(paragraphs))[: count // 2]]
     pool = sorted(set(sentences(found)))

@@ -29,6 +29,20 @@ def test_dense_and_reference_agree_in_context_and_gradient(lengths, causal, make
     torch.testing.assert_close(results[0], results[1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("lengths", [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30)], ids=str)
+def test_without_a_gradient_the_context_is_the_same(lengths, causal, make_inputs):
+    inputs = make_inputs(lengths=lengths).flat
+    qkv = torch.cat([qkv_of(inputs).detach(), torch.full((2, 3 * WIDTH), torch.nan)])
+    attend = dense_attention(inputs, HEADS, causal=causal)
+    expected = attend(qkv, 0.0)
+    with torch.inference_mode():
+        assert torch.equal(attend(qkv, 0.0), expected)
+        fused = attend(qkv.bfloat16(), 0.0)
+    assert torch.equal(fused[-2:], torch.zeros(2, WIDTH))
+    torch.testing.assert_close(fused.float(), expected, rtol=0.02, atol=0.01)
+
+
 def test_dense_and_reference_agree_in_bfloat16(make_inputs):
     inputs = make_inputs(lengths=(100, 128, 3)).flat
     exact = reference_attention(inputs, HEADS)(qkv_of(inputs, dtype=torch.bfloat16).float(), 0.0)

@@ -48,3 +48,15 @@ def test_a_label_that_cannot_be_told_gives_a_loss_that_is_not_finite():
     states = torch.tensor([[float("nan")], [1.0]], requires_grad=True)
     loss, _ = VocabularyScores(states, torch.ones(3, 1), None, 2).judge(torch.tensor([0, 1]))
     assert not loss.isfinite()
+
+
+@pytest.mark.parametrize("vocabulary", [203, 1000])
+def test_what_was_in_memory_before_reaches_no_gradient(vocabulary):
+    labels = torch.arange(37)
+    for _ in range(20):
+        torch.full((4 * 48 * vocabulary,), torch.nan)  # given back at once: the scores may be laid there
+        parts = [torch.randn(48, 32), torch.randn(vocabulary, 32), torch.randn(vocabulary)]
+        states, matrix, bias = (part.bfloat16().requires_grad_() for part in parts)
+        loss, _ = VocabularyScores(states, matrix, bias, len(labels)).judge(labels)
+        loss.backward()
+        assert all(part.grad.isfinite().all() for part in (states, matrix, bias))
