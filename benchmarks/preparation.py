@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -117,11 +118,10 @@ def watched(command: Sequence[str]) -> tuple[float, int]:
 def held_by(process: psutil.Process) -> int:
     """Proportional set size of a process and its children; those that have ended hold nothing."""
     held = 0
-    try:
+    with suppress(psutil.NoSuchProcess):  # it has ended since it was asked
         for one in [process, *process.children(recursive=True)]:
-            held += one.memory_full_info().pss
-    except (psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-        pass
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                held += one.memory_full_info().pss
     return held
 
 

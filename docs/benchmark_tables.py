@@ -5,7 +5,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,8 @@ SIZES = ("tiny", "mini", "small", "base")
 
 def step_table() -> str:
     """A pre-training step: a row for each size and side."""
-    rows = []
-    for size, found in _steps().items():
-        for name, side in found["results"].items():
-            ratio = "" if name == "bertsmith bfloat16" else _ratios(side["ratios"])
-            speed = f"{side['tokens_per_second']:,.0f} | {side['share_of_peak']:.0%}"
-            rows.append(f"| {size} | {name} | {speed} | {ratio} |")
-    head = "| size | who | tokens a second | of the peak | bertsmith bfloat16 is so many times as fast |"
-    return _table(head, rows)
+    sides = {size: found["results"] for size, found in _steps().items()}
+    return _beside_each_other("size", sides, "of the peak", lambda side: f"{side['share_of_peak']:.0%}")
 
 
 def profile_table() -> str:
@@ -41,14 +35,8 @@ def profile_table() -> str:
 
 def encoding_table() -> str:
     """Texts to vectors: a row for each kind of text and side."""
-    rows = []
-    for kind, found in _read("encoding")["results"].items():
-        for name, side in found["sides"].items():
-            ratio = "" if name == "bertsmith bfloat16" else _ratios(side["ratios"])
-            closeness = f"{side['smallest_cosine']:.4f}"
-            rows.append(f"| {kind} | {name} | {side['tokens_per_second']:,.0f} | {closeness} | {ratio} |")
-    head = "| texts | who | tokens a second | smallest cosine | bertsmith bfloat16 is so many times as fast |"
-    return _table(head, rows)
+    sides = {kind: found["sides"] for kind, found in _read("encoding")["results"].items()}
+    return _beside_each_other("texts", sides, "smallest cosine", lambda side: f"{side['smallest_cosine']:.4f}")
 
 
 def preparation_table() -> str:
@@ -90,6 +78,20 @@ def main() -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(BENCHMARKS.parent / "benchmarks.png", dpi=110)
+
+
+def _beside_each_other(
+    head: str, sides: Mapping[str, Mapping[str, Any]], figure_head: str, figure: Callable[[Mapping[str, Any]], str]
+) -> str:
+    """A row for each case and side of a script: speed, one more figure, and the lead of bertsmith in bfloat16."""
+    ours = "bertsmith bfloat16"
+    rows = [
+        f"| {case} | {name} | {side['tokens_per_second']:,.0f} | {figure(side)} | "
+        f"{'' if name == ours else _ratios(side['ratios'])} |"
+        for case, by_name in sides.items()
+        for name, side in by_name.items()
+    ]
+    return _table(f"| {head} | who | tokens a second | {figure_head} | {ours} is so many times as fast |", rows)
 
 
 def _steps() -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from bertsmith.batches.pretraining import Cursor
 from bertsmith.cli import COMMANDS, settings_class_of
 from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, verify_artefact
 from bertsmith.core.errors import DamagedArtefact
+from bertsmith.core.process_environment import ENVIRONMENT
 from bertsmith.flags import flags_of
 from bertsmith.study.cell import Cell, cell_settings, read_cell, require_same_cell
 from bertsmith.study.study_file import load_study
@@ -48,9 +49,7 @@ def first_cells(text: str) -> list[list[str]]:
     return [names for row in rows if (names := re.findall(r"`([^`]+)`", row))]
 
 
-@pytest.mark.parametrize(
-    "page", ["commands.md", "recipes.md", "plateau.md", "results/first-run.md", "results/every-task.md"]
-)
+@pytest.mark.parametrize("page", generate.PAGES)
 def test_the_tables_are_those_of_the_code(page):
     assert generate.render(page) == (ROOT / "docs" / page).read_text(encoding="utf-8"), "run: python docs/generate.py"
 
@@ -67,8 +66,17 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page():
         "hour-tasks",
         "hour-pretraining",
     ]
+    assert generate.blocks("benchmarks.md") == [
+        *("benchmark-machine", "benchmark-steps", "benchmark-profile"),
+        *("benchmark-encoding", "benchmark-preparation"),
+    ]
     assert generate.blocks("results/every-task.md") == ["every-task"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
+
+
+def test_the_environment_that_the_page_gives_is_that_of_the_commands():
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()) + " python" in text
 
 
 @pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "docs" / "results" / "cells").iterdir()))

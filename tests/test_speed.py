@@ -16,7 +16,7 @@ def seconds(step, batch):
 
 
 def test_a_pretraining_step_of_a_tiny_network_is_three_times_as_fast_as_that_of_transformers():
-    """Eight times and more are measured. Both sides in turn on the same batches, after one to warm up."""
+    """Seven times are measured (docs/benchmarks.md). Both sides in turn on the same batches, after one to warm up."""
     ours = pretraining_step.our_step("tiny", choose_precision("auto", torch.device("cpu")))
     theirs = pretraining_step.their_step("tiny", autocast=False)
     batches = [pretraining_step.make_batch(index) for index in range(5)]

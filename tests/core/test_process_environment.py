@@ -12,8 +12,9 @@ NAMES = ("GLIBC_TUNABLES", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 START = "import os, sys; print(os.getpid(), sys.argv[1:]); sys.stdout.flush()\n"
 START += "from bertsmith.core.process_environment import start_tuned; start_tuned()\n"
 SHOW = START + f"print(*(os.environ.get(name) for name in {NAMES}))"
-FAULTS = START + (
-    "import resource\n"
+SMALL_PAGES = "import ctypes; ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)\n"  # PR_SET_THP_DISABLE, whatever the machine's
+FAULTS = (
+    SMALL_PAGES + START + "import resource\n"
     "def step(): b'1' * 2**27\n"
     "step(); before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
     "for _ in range(4): step()\n"

@@ -12,7 +12,7 @@ Together they are a quarter of the time of a mini's step on two cores.
 import os
 import sys
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     # Ask for large pages; take blocks of any size from the heap, and never give its end back (glibc manual, "Memory
     # Allocation Tunables"). The kernel gives large pages where /sys/kernel/mm/transparent_hugepage/enabled lets it.
     "GLIBC_TUNABLES": ":".join(
@@ -30,7 +30,7 @@ def start_tuned() -> None:
     set it (`OMP_WAIT_POLICY` counts as a word on waiting), and on systems that are not Linux. Libraries that do not
     know these variables ignore them.
     """
-    missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    missing = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     if "OMP_WAIT_POLICY" in os.environ:
         missing.pop("GOMP_SPINCOUNT", None)
     if sys.platform != "linux" or not missing:

@@ -1,10 +1,8 @@
-"""The runs of a fine-tuning: every seed in every cell of the grid, each made once, and again if it collapses.
-
-Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
-"""
+"""The runs of a fine-tuning: every seed in every cell of the grid, each made once, and again if it collapses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +41,7 @@ class Workshop:
     precision: torch.dtype  # measured once, so that all runs and the predictions have the same
     micro_batch_size: int
 
-    @property
+    @cached_property
     def shape(self) -> EncoderConfig:
         """The configuration of the pre-trained network with the fine-tuning's dropout."""
         return load_any_config(self.source).with_dropout(self.config.training.dropout)
