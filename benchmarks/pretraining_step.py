@@ -35,22 +35,23 @@ BATCH, LENGTH, VOCABULARY = 32, 128, 30_522
 MASK_ID = 103
 
 
-def make_batch(index: int) -> PretrainingBatch:
+def make_batch(index: int, batch: int = BATCH, length: int = LENGTH) -> PretrainingBatch:
     """A batch with the lengths of the paper's recipe and random tokens."""
     rng = generator(0, "benchmark", index)
-    lengths = np.where(rng.random(BATCH) < 0.1, rng.integers(8, LENGTH, BATCH), rng.integers(100, LENGTH + 1, BATCH))
+    full = rng.integers(length * 25 // 32, length + 1, batch)
+    lengths = np.where(rng.random(batch) < 0.1, rng.integers(8, length, batch), full)
     tokens = [rng.integers(1000, VOCABULARY, length) for length in lengths]
     segments = [np.arange(length) >= length // 2 for length in lengths]
     inputs = FlatBatch.from_sequences(tokens, [segment.astype(np.int64) for segment in segments])
     masked = torch.from_numpy(np.sort(rng.choice(inputs.num_tokens, int(0.15 * inputs.num_tokens), replace=False)))
     labels = inputs.token_ids[masked].clone()
     inputs.token_ids[masked] = MASK_ID
-    return PretrainingBatch(inputs, masked, labels, torch.from_numpy(rng.integers(0, 2, BATCH)))
+    return PretrainingBatch(inputs, masked, labels, torch.from_numpy(rng.integers(0, 2, batch)))
 
 
-def pad(batch: PretrainingBatch) -> dict[str, Tensor]:
-    """The same batch as transformers takes it."""
-    inputs, shape = batch.inputs, (batch.num_sequences, batch.inputs.max_seqlen)
+def pad(batch: PretrainingBatch, length: int | None = None) -> dict[str, Tensor]:
+    """The same batch as transformers takes it, padded to its longest sequence or to a length."""
+    inputs, shape = batch.inputs, (batch.num_sequences, length or batch.inputs.max_seqlen)
     labels = torch.full((inputs.num_tokens,), -100)
     labels[batch.masked_positions] = batch.masked_labels
     padded = {
@@ -72,11 +73,11 @@ def pad(batch: PretrainingBatch) -> dict[str, Tensor]:
     return padded | {"next_sentence_label": batch.not_next}
 
 
-def our_step(size: str, dtype: torch.dtype) -> Callable[[PretrainingBatch], None]:
-    """One step of bertsmith."""
+def our_step(size: str, dtype: torch.dtype, device: str = "cpu") -> Callable[[PretrainingBatch], None]:
+    """One step of bertsmith, on a batch that is on the device."""
     model = BertForPreTraining(BertConfig.of_size(size, vocab_size=VOCABULARY))
     initialise(model, "normal", seed=0)
-    model.train()
+    model.to(device).train()
     objective = PretrainingObjective(model)
     optimiser = Optimiser(model, OptimiserSettings(), dtype)
 

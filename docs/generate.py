@@ -14,6 +14,7 @@ from benchmark_tables import encoding_table, machine, preparation_table, profile
 from bertsmith.cli import COMMANDS, Command, settings_class_of
 from bertsmith.flags import RESUME, Flag, flags_of, usage
 from bertsmith.tasks.catalogue import TASKS
+from cost_table import cost_table
 from result_tables import (
     clock_table,
     every_task_table,
@@ -26,7 +27,7 @@ from result_tables import (
 DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
 PAGES = (
-    *("commands.md", "recipes.md", "plateau.md", "tasks.md", "benchmarks.md"),
+    *("commands.md", "recipes.md", "plateau.md", "tasks.md", "benchmarks.md", "scaling.md"),
     *("results/first-run.md", "results/every-task.md"),
 )
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
@@ -57,6 +58,7 @@ def _content(name: str) -> str:
         "benchmark-encoding": encoding_table,
         "benchmark-preparation": preparation_table,
         "by-the-clock": clock_table,
+        "cost": cost_table,
         "every-task": every_task_table,
         "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
         "hour-pretraining": lambda: study_table("hour", tasks=False),

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from bertsmith.model.attention import ATTENTION_BACKENDS, dense_attention, reference_attention
+from bertsmith.model.attention import reference_attention
+from bertsmith.model.attention_backends import ATTENTION_BACKENDS
 from bertsmith.model.bert import Bert
+from bertsmith.model.dense_attention import dense_attention
 from bertsmith.model.dropout import keep_mask
 
-backends = pytest.mark.parametrize("backend", sorted(ATTENTION_BACKENDS))
+backends = pytest.mark.parametrize("backend", ["dense", "reference"])  # varlen is for 16 bits on a GPU
 HEADS, WIDTH = 3, 24
 
 
@@ -46,15 +48,15 @@ def test_without_a_gradient_the_context_is_the_same(lengths, causal, make_inputs
 def test_dense_and_reference_agree_in_bfloat16(make_inputs):
     inputs = make_inputs(lengths=(100, 128, 3)).flat
     exact = reference_attention(inputs, HEADS)(qkv_of(inputs, dtype=torch.bfloat16).float(), 0.0)
-    results = {}
-    for name, backend in ATTENTION_BACKENDS.items():
+    gradients = []
+    for backend in (reference_attention, dense_attention):
         qkv = qkv_of(inputs, dtype=torch.bfloat16)
         context = backend(inputs, HEADS)(qkv, 0.0)
         context.float().square().sum().backward()
         assert context.dtype == torch.bfloat16
         torch.testing.assert_close(context.float(), exact, rtol=0.02, atol=0.01)
-        results[name] = qkv.grad
-    torch.testing.assert_close(results["dense"], results["reference"], rtol=0.05, atol=0.03)
+        gradients.append(qkv.grad)
+    torch.testing.assert_close(*gradients, rtol=0.05, atol=0.03)
 
 
 @backends

@@ -10,7 +10,6 @@ import transformers
 from torch import nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import ATTENTION_BACKENDS
 from bertsmith.model.bert import Bert, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
@@ -19,7 +18,7 @@ from bertsmith.model.losses import cross_entropy_sum, squared_error_sum
 from bertsmith.model.weight_names import BERT_NAMES
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
-backends = pytest.mark.parametrize("backend", sorted(ATTENTION_BACKENDS))
+backends = pytest.mark.parametrize("backend", ["dense", "reference"])  # varlen is for 16 bits on a GPU
 
 
 def assert_gradients_equal(model, twin):

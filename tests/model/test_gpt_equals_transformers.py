@@ -9,7 +9,6 @@ from torch import nn
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.attention import ATTENTION_BACKENDS
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, load_model, save_model
 from bertsmith.model.gpt import Gpt, GptLanguageModel, continue_greedily
@@ -19,7 +18,7 @@ from bertsmith.model.losses import cross_entropy_sum
 from bertsmith.model.weight_names import GPT_NAMES
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
-backends = pytest.mark.parametrize("backend", sorted(ATTENTION_BACKENDS))
+backends = pytest.mark.parametrize("backend", ["dense", "reference"])  # varlen is for 16 bits on a GPU
 
 
 @pytest.fixture

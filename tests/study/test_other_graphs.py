@@ -6,8 +6,8 @@ import torch
 from torch.testing import assert_close
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import dense_attention
 from bertsmith.model.configuration import BertConfig
+from bertsmith.model.dense_attention import dense_attention
 from bertsmith.study.other_graphs import other_graph, stack
 
 CONFIG = BertConfig.of_size("tiny", vocab_size=300)

@@ -126,7 +126,8 @@ def test_a_lost_process_is_replaced_and_nobody_can_tell_afterwards(store, tmp_pa
     assert_same_trace(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_signal_to_all_saves_and_leaves(store, tmp_path):
+@pytest.mark.parametrize("to_all", [False, True], ids=["to-one", "to-all-and-to-torchrun-as-slurm-does"])
+def test_a_signal_saves_and_all_leave(to_all, store, tmp_path):
     steps = {"training": {"steps": 100_000}, "data": {"batch_size": 8}}
     process = together(settings(store, tmp_path / "run", **steps), tmp_path)
     deadline = time.monotonic() + 60
@@ -134,7 +135,9 @@ def test_a_signal_to_all_saves_and_leaves(store, tmp_path):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.kill(int((tmp_path / "pids" / "1-0").read_text()), signal.SIGTERM)  # one of them learns of it, all leave
+    first, second = (int((tmp_path / "pids" / f"{number}-0").read_text()) for number in (0, 1))
+    for number in (process.pid, first, second) if to_all else (second,):
+        os.kill(number, signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     told = re.search(r"after ([\d,]+) steps; nothing is lost", errors)
     assert told, errors

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName, reference_attention
+from bertsmith.model.attention import Attend, reference_attention
+from bertsmith.model.attention_backends import AttentionName, attention_over
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.embeddings import Embeddings
 from bertsmith.model.encoder import Encoder, chosen_states, filled_up
@@ -32,7 +33,7 @@ class Bert(nn.Module):
         self.encoder = Encoder(config)
         self.pooler = Pooler(config) if pooler else None
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         """States after the last layer: [T, H], or [N, H] of the tokens that are asked for, which is less work.
 
         rows  [N]  int64 indices into T
@@ -41,13 +42,11 @@ class Bert(nn.Module):
             last = states
         return last
 
-    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
+    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> list[Tensor]:
         """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
         return list(self._states(inputs, self._attention(inputs, attention)))
 
-    def states_of(
-        self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
-    ) -> list[Tensor]:
+    def states_of(self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "auto") -> list[Tensor]:
         """States of some layers in the order asked, [T, H] each: 0 the embeddings, L the last; none above is computed.
 
         raises  ValueError for a layer that is not there
@@ -76,7 +75,8 @@ class Bert(nn.Module):
         return inputs.last_tokens if self.config.is_decoder else inputs.first_tokens
 
     def _attention(self, inputs: FlatBatch, name: AttentionName) -> Attend:
-        return ATTENTION_BACKENDS[name](inputs, self.config.num_attention_heads, causal=self.config.is_decoder)
+        config, weights = self.config, self.embeddings.tokens.weight
+        return attention_over(inputs, config.num_attention_heads, weights, name, causal=config.is_decoder)
 
     def _states(self, inputs: FlatBatch, attend: Attend, rows: Tensor | None = None) -> Iterator[Tensor]:
         states = self.embeddings(inputs)
@@ -111,7 +111,7 @@ class BertForPreTraining(nn.Module):
         self.next_sentence = nn.Linear(config.hidden_size, 2)
 
     def forward(
-        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "dense"
+        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "auto"
     ) -> PreTrainingOutput:
         """Logits of the masked tokens and of the sequences.
 
@@ -136,7 +136,7 @@ class BertForMaskedLM(nn.Module):
         self.masked_lm = MaskedLanguageModelHead(config)
 
     def forward(
-        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "dense"
+        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "auto"
     ) -> PreTrainingOutput:
         """Logits of the masked tokens.
 

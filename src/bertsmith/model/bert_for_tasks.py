@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import AttentionName
+from bertsmith.model.attention_backends import AttentionName
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
 from bertsmith.model.dropout import dropout
@@ -38,7 +38,7 @@ class BertForSequenceClassification(nn.Module):
         self.bert = Bert(config)
         self.classifier = nn.Linear(config.hidden_size, len(labels.names))
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
         pooled = self.bert.pool(self.bert(inputs, self.bert.summary_tokens(inputs), attention=attention))
         logits: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
@@ -59,7 +59,7 @@ class BertForMultipleChoice(nn.Module):
         self.bert = Bert(config)
         self.classifier = nn.Linear(config.hidden_size, 1)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """The score of each sequence, [B, 1]. Whoever knows which of them are choices of one question compares them."""
         pooled = self.bert.pool(self.bert(inputs, self.bert.summary_tokens(inputs), attention=attention))
         scores: Tensor = self.classifier(dropout(pooled, self.dropout_rate if self.training else 0.0))
@@ -82,7 +82,7 @@ class BertForQuestionAnswering(nn.Module):
         self.bert = Bert(config, pooler=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Scores of each token as the first and as the last of the span: [T, 2]."""
         scores: Tensor = self.qa_outputs(self.bert(inputs, attention=attention))
         return scores
@@ -103,7 +103,7 @@ class BertForTokenClassification(nn.Module):
         self.bert = Bert(config, pooler=False)
         self.classifier = nn.Linear(config.hidden_size, len(labels.names))
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each token, [T, C], or of the tokens that are asked for, [N, C].
 
         rows  [N]  int64 indices into T: the tokens that carry a label
@@ -139,7 +139,7 @@ class BertForMaskedWord(nn.Module):
         self.bert = Bert(config, pooler=False)
         self.masked_lm = MaskedLanguageModelHead(config)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of the pieces that may stand at the [MASK] of each sequence: [B, C], or [B, V] if all may.
 
         raises  ValueError unless there are as many [MASK]s as sequences; each is to have one

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import AttentionName
+from bertsmith.model.attention_backends import AttentionName
 from bertsmith.model.bert import Bert
 from bertsmith.model.bert_for_tasks import OutputsPer
 from bertsmith.model.bilstm import BiLstm
@@ -122,7 +122,7 @@ class BiLstmForSequenceClassification(_BiLstmForTexts):
         self.labels = labels
         self.classifier = nn.Linear(bilstm.size, len(labels.names))
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
         logits: Tensor = self.classifier(self.summarised(inputs, attention))
         return logits
@@ -138,7 +138,7 @@ class BiLstmForMultipleChoice(_BiLstmForTexts):
         super().__init__(config, bilstm, tokenizer)
         self.classifier = nn.Linear(bilstm.size, 1)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """The score of each sequence, [B, 1]."""
         scores: Tensor = self.classifier(self.summarised(inputs, attention))
         return scores
@@ -154,7 +154,7 @@ class BiLstmForQuestionAnswering(_BiLstmOnEncoder):
         super().__init__(config, bilstm, tokenizer, compares=True)
         self.qa_outputs = nn.Linear(bilstm.size, 2)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Scores of each token as the first and as the last of the span: [T, 2]."""
         states = self.states(inputs, Segments.of(inputs), attention)
         scores: Tensor = self.qa_outputs(self.dropped(states))
@@ -178,7 +178,7 @@ class BiLstmForTokenClassification(_BiLstmOnEncoder):
         self.labels = labels
         self.classifier = nn.Linear(bilstm.size, len(labels.names))
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each token, [T, C], or of the tokens that are asked for, [N, C].
 
         rows  [N]  int64 indices into T

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.batches.piece_words import PieceWords, WordReader
 from bertsmith.model.adaptive_vocabulary import AdaptiveVocabulary
-from bertsmith.model.attention import AttentionName
+from bertsmith.model.attention_backends import AttentionName
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.elmo import Elmo, ElmoOutput
 from bertsmith.model.elmo_configuration import ElmoConfig
@@ -39,9 +39,7 @@ class ElmoOnPieces(Elmo):
         words = self.reader.words(inputs)
         return words, self(words.words)
 
-    def states_of(
-        self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
-    ) -> list[Tensor]:
+    def states_of(self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "auto") -> list[Tensor]:
         """States of some layers in the order asked, [T, 2 P] each: 0 the words (twice), L the last.
 
         attention  is not used: there is none
@@ -130,7 +128,7 @@ class ElmoLanguageModel(nn.Module):
         self.vocabulary = AdaptiveVocabulary(config.hidden_size, _FIRST_WORD + len(words), config.cutoffs)
 
     def forward(
-        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "dense"
+        self, inputs: FlatBatch, masked_positions: Tensor, *, attention: AttentionName = "auto"
     ) -> PreTrainingOutput:
         """What both language models say of a batch, each sequence one segment between [CLS] and [SEP].
 

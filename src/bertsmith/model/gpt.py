@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
+from bertsmith.model.attention_backends import AttentionName, attention_over
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.dropout import dropout
 from bertsmith.model.embeddings import require_positions, sum_of_embeddings
@@ -55,7 +55,7 @@ class Gpt(nn.Module):
         self.embeddings = GptEmbeddings(config)
         self.decoder = Encoder(config.layers)
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         """States after the last layer: [T, H], or [N, H] of the tokens that are asked for, which is less work.
 
         rows  [N]  int64 indices into T
@@ -64,18 +64,16 @@ class Gpt(nn.Module):
             last = states
         return last
 
-    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> list[Tensor]:
+    def hidden_states(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> list[Tensor]:
         """States of the embeddings and after each layer: L + 1 tensors [T, H]."""
         return list(self._states(inputs, attention))
 
-    def states_of(
-        self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "dense"
-    ) -> list[Tensor]:
+    def states_of(self, inputs: FlatBatch, layers: Sequence[int], *, attention: AttentionName = "auto") -> list[Tensor]:
         """States of some layers in the order asked, [T, H] each, as `Bert.states_of` gives them."""
         return chosen_states(self._states(inputs, attention), layers, self.config.num_hidden_layers)
 
     def _states(self, inputs: FlatBatch, attention: AttentionName, rows: Tensor | None = None) -> Iterator[Tensor]:
-        attend: Attend = ATTENTION_BACKENDS[attention](inputs, self.config.n_head, causal=True)
+        attend = attention_over(inputs, self.config.n_head, self.embeddings.tokens.weight, attention, causal=True)
         states = self.embeddings(inputs)
         yield states
         yield from self.decoder(states, attend, rows)
@@ -92,7 +90,7 @@ class GptLanguageModel(nn.Module):
         self.config = config
         self.gpt = Gpt(config)
 
-    def forward(self, inputs: FlatBatch, rows: Tensor, *, attention: AttentionName = "dense") -> PreTrainingOutput:
+    def forward(self, inputs: FlatBatch, rows: Tensor, *, attention: AttentionName = "auto") -> PreTrainingOutput:
         """Logits of the piece after each token that is asked for, [N, V].
 
         rows  [N]  int64 indices into T

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import AttentionName
+from bertsmith.model.attention_backends import AttentionName
 from bertsmith.model.bert_for_tasks import OutputsPer
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.dropout import dropout
@@ -37,7 +37,7 @@ class GptForSequenceClassification(nn.Module):
         self.gpt = Gpt(config)
         self.classifier = nn.Linear(config.n_embd, len(labels.names), bias=False)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each sequence, or its predicted number if the problem is a regression: [B, C]."""
         return self.outputs(self.gpt(inputs, inputs.last_tokens, attention=attention))
 
@@ -60,7 +60,7 @@ class GptForMultipleChoice(nn.Module):
         self.gpt = Gpt(config)
         self.choice = nn.Linear(config.n_embd, 1)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """A score of each sequence, [B, 1]."""
         return self.outputs(self.gpt(inputs, inputs.last_tokens, attention=attention))
 
@@ -83,7 +83,7 @@ class GptForQuestionAnswering(nn.Module):
         self.gpt = Gpt(config)
         self.qa_outputs = nn.Linear(config.n_embd, 2)
 
-    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, *, attention: AttentionName = "auto") -> Tensor:
         """Scores of each token as the first and as the last of the span: [T, 2]."""
         return self.outputs(self.gpt(inputs, attention=attention))
 
@@ -107,7 +107,7 @@ class GptForTokenClassification(nn.Module):
         self.gpt = Gpt(config)
         self.classifier = nn.Linear(config.n_embd, len(labels.names), bias=False)
 
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         """Logits of each token, [T, C], or of the tokens that are asked for, [N, C].
 
         rows  [N]  int64 indices into T: the tokens that carry a label
@@ -138,7 +138,7 @@ class OutputsAndLanguage(NamedTuple):
 
 
 def with_language_model(
-    network: GptTaskNetwork, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense"
+    network: GptTaskNetwork, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto"
 ) -> OutputsAndLanguage:
     """The outputs of a network and, of the same states, the loss as a language model (Radford et al. 2018, equation 5).
 

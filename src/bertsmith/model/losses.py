@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-_CHUNK_ELEMENTS = 2**20  # of float32 logits at a time: 4 MiB, which stays in the cache
+# float32 logits at a time: 4 MiB stay in the cache of a CPU; a GPU wants few large operations
+_CHUNK_ELEMENTS_ON_A_CPU, _CHUNK_ELEMENTS = 2**20, 2**26
 
 
 def cross_entropy_sum(logits: Tensor, labels: Tensor) -> Tensor:
@@ -82,9 +83,10 @@ def squared_error_sum(predictions: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.mse_loss(predictions.float(), targets.float(), reduction="sum")
 
 
-def rows_at_a_time(num_rows: int, width: int) -> list[slice]:
-    """Parts of a matrix whose float32 copies stay in the cache."""
-    size = max(1, _CHUNK_ELEMENTS // width)
+def rows_at_a_time(logits: Tensor, num_rows: int) -> list[slice]:
+    """The first rows of logits [.., C] in parts of which float32 copies can be made."""
+    elements = _CHUNK_ELEMENTS_ON_A_CPU if logits.device.type == "cpu" else _CHUNK_ELEMENTS
+    size = max(1, elements // logits.shape[1])
     return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
 
 
@@ -96,7 +98,7 @@ def _losses_of_rows(logits: Tensor, labels: Tensor, gradient: Tensor | None) -> 
     p - one_hot(label).
     """
     losses = logits.new_empty(len(labels), dtype=torch.float32)
-    for part in rows_at_a_time(len(labels), logits.shape[1]):
+    for part in rows_at_a_time(logits, len(labels)):
         rows, label = logits[part], labels[part, None]
         probabilities = torch.softmax(rows.float(), dim=1)
         normaliser = rows.amax(dim=1) - probabilities.amax(dim=1).log_()

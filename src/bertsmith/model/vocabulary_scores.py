@@ -76,7 +76,7 @@ class _JudgedScores(torch.autograd.Function):
         torch.mm(states, matrix.mT, out=scores)  # the bias is added where a part is made float32, which costs no pass
         total, correct = (scores.new_zeros(shape, dtype=torch.float32) for shape in ((), (len(labels),)))
         float_bias = None if bias is None else bias.float()
-        parts = rows_at_a_time(len(labels), scores.shape[1])
+        parts = rows_at_a_time(scores, len(labels))
         exact = scores.new_empty(parts[0].stop if parts else 0, scores.shape[1], dtype=torch.float32)
         for part in parts:
             label = labels[part, None]

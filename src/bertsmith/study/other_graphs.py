@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.model.attention import ATTENTION_BACKENDS, Attend, AttentionName
+from bertsmith.model.attention import Attend
+from bertsmith.model.attention_backends import AttentionName, attention_over
 from bertsmith.model.bert import Bert, BertForPreTraining
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.dropout import dropout
@@ -77,9 +78,9 @@ class _PreNormEncoder(Encoder):
 
 
 class _RotaryBert(Bert):
-    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "dense") -> Tensor:
+    def forward(self, inputs: FlatBatch, rows: Tensor | None = None, *, attention: AttentionName = "auto") -> Tensor:
         num_heads = self.config.num_attention_heads
-        attend = ATTENTION_BACKENDS[attention](inputs, num_heads)
+        attend = attention_over(inputs, num_heads, self.embeddings.tokens.weight, attention)
         num_more = padded_rows(inputs.num_tokens) - inputs.num_tokens
         sines, cosines = _angles(nn.functional.pad(inputs.positions, (0, num_more)), self.config.head_size)
 

@@ -1,18 +1,23 @@
 """Ctrl-C and SIGTERM: finish what must be finished, save, and leave."""
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from bertsmith.core.console import console
 
+# One request may arrive twice: Slurm signals every process of a job, and torchrun tells its own once more.
+_SAME_REQUEST_SECONDS = 2.0
+
 
 class StopRequest:
-    """Whether a signal has asked to stop; `name` is that signal's."""
+    """Whether a signal has asked to stop; `name` is that signal's, `since` when it came, on the monotonic clock."""
 
     def __init__(self) -> None:
         self.name: str | None = None
+        self.since = 0.0
 
     def __call__(self) -> bool:
         """True once a signal has arrived."""
@@ -21,13 +26,15 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """While the block runs, the first SIGINT or SIGTERM is noted; a second one interrupts at once."""
+    """While the block runs, the first SIGINT or SIGTERM is noted; one more, two seconds later or more, interrupts."""
     request = StopRequest()
 
     def note(number: int, _frame: FrameType | None) -> None:
         if request():
+            if time.monotonic() - request.since < _SAME_REQUEST_SECONDS:
+                return
             raise KeyboardInterrupt
-        request.name = signal.Signals(number).name
+        request.name, request.since = signal.Signals(number).name, time.monotonic()
         console.print(f"{request.name}: saving a checkpoint, then leaving. Once more to leave at once.")
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
