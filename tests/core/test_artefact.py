@@ -152,6 +152,32 @@ def test_an_existing_target_is_never_touched_and_an_empty_folder_is_free(tmp_pat
     verify_artefact(tmp_path / "free", "thing")
 
 
+def test_a_target_behind_a_link_or_named_by_a_dot_is_written(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    write(tmp_path / "link")
+    verify_artefact(tmp_path / "disk", "thing")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    write(Path())
+    verify_artefact(tmp_path / "here", "thing")
+    assert partials(tmp_path) == []
+
+
+def test_a_target_that_cannot_be_made_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtefactError, match=r"file is a file\. Choose another --out"):
+        require_free(tmp_path / "file" / "a")
+
+
+def test_another_format_version_is_told_from_damage(tmp_path):
+    folder = write(tmp_path / "a")
+    content = json.loads((folder / "manifest.json").read_text()) | {"format_version": 2, "more": "things"}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(MismatchedArtefact, match="has format version 2; this bertsmith reads version 1"):
+        read_manifest(folder, "thing")
+
+
 def test_a_target_that_appears_meanwhile_wins(tmp_path):
     target = tmp_path / "a"
     with (

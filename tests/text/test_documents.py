@@ -289,6 +289,18 @@ def test_wrapped_lines_are_joined_in_text_and_records_but_not_where_a_line_has_a
     assert len(read_content(tmp_path, "a.txt", wrapped, format="lines")) == 12
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["Plain words, and more. ", "Привет, мир. Как дела? "])
+def test_utf16_without_a_mark_is_no_text(tmp_path, encoding, text):
+    (tmp_path / "a.txt").write_bytes((text * 40).encode(encoding))
+    with pytest.raises(InputError, match=r"a\.txt is UTF-16 text without a byte order mark"):
+        read(tmp_path / "a.txt")
+
+
+def test_a_few_nuls_are_only_removed(tmp_path):
+    assert read_content(tmp_path, "a.txt", "one\0two " * 3 + "and a long rest of ordinary text " * 9)
+
+
 def test_a_file_whose_name_is_not_utf8_can_be_read(tmp_path):
     path = os.fsencode(tmp_path) + b"/\xff.txt"
     Path(os.fsdecode(path)).write_text("One.")

@@ -79,6 +79,16 @@ def test_documents_and_sentences_arrive_in_the_store_in_order(make):
     assert store.tokenizer.fingerprint == Tokenizer(PIECES).fingerprint
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
+def test_where_a_line_is_a_sentence_no_lines_are_joined(make, name):
+    lines = ["the cat sat on the mat and the man on the other mat"] * 12  # as long as lines that were wrapped
+    content = "\n".join(lines)
+    store = make(
+        {name: json.dumps({"text": content}) if name == "a.jsonl" else content}, held_out=0, sentences="newline"
+    )
+    assert [len(document) for document in documents(store)] == [12]
+
+
 def test_special_pieces_in_the_text_are_ordinary_text(make):
     assert documents(make({"a.txt": "[MASK] the [SEP]"}, held_out=0)) == [["[ mask ] the [ sep ]"]]
 

@@ -10,6 +10,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
+from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.errors import InputError
 from bertsmith.text.reading_report import Finding, ReadingReport
 from bertsmith.text.sources import BLOCK_BYTES, Source, byte_blocks, find_sources
@@ -228,3 +229,25 @@ def test_a_file_that_cannot_be_read_is_an_error_under_every_policy(tmp_path, nam
 def test_an_error_of_the_disk_is_not_taken_for_damaged_text():
     with pytest.raises(InputError, match="cannot be read: Input/output error"):
         list(byte_blocks(Source("/proc/self/mem", None), "replace", ReadingReport()))
+
+
+def test_a_link_to_nothing_is_an_error_and_a_link_to_a_folder_is_reported(tmp_path):
+    plant(tmp_path / "far", {"c.txt": "text"})
+    folder = plant(tmp_path / "here", {"a.txt": "text"})
+    (folder / "sub").symlink_to(tmp_path / "far")
+    (folder / "picture.png").symlink_to(tmp_path / "nowhere.png")
+    report = ReadingReport()
+    assert names([folder], folder, report=report) == ["a.txt"]
+    assert report.findings[Finding.LINKED_FOLDER].first == str(folder / "sub")
+    (folder / "b.txt").symlink_to(tmp_path / "nowhere.txt")
+    with pytest.raises(InputError, match=r"b\.txt is a link to .*nowhere\.txt, which is not there"):
+        names([folder], folder)
+
+
+def test_folders_that_bertsmith_made_are_no_corpus(tmp_path):
+    plant(tmp_path, {"a.txt": "text", "mine/manifest.json": "{}", "mine/b.txt": "text"})
+    with stage_artefact(tmp_path / "v", kind="vocabulary", command="vocab", configuration={}) as staging:
+        plant(staging.folder, {"vocab.txt": "[PAD]"})
+    report = ReadingReport()
+    assert names([tmp_path], tmp_path, report=report) == ["a.txt", "mine/b.txt"]
+    assert report.findings[Finding.OWN_FOLDER].first == str(tmp_path / "v")

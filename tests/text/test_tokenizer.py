@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -45,6 +46,7 @@ PIECES = [
         "##न्दी",
     ),
 ]
+STAGES = b'"normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}}'
 CASED_PIECES = [*PIECES, *(letter.upper() for letter in LETTERS), "The", "É", "İ"]
 
 # What normalisers stumble over: control and format characters, unusual blanks, letters whose case folds to two
@@ -343,15 +345,27 @@ def test_a_vocabulary_that_cannot_be_used_is_refused(tmp_path, lines, message):
         (
             "tokenizer.json",
             b'{"model": {"type": "BPE", "vocab": {}}}',
-            r"is not BERT's tokenizer: it has BPE and BertNormalizer\.",
+            "is not a tokenizer as the library",
         ),
-        ("tokenizer.json", b'{"model": {"vocab": {}}, "normalizer": {"type": "NFC"}}', "it has NFC and WordPiece"),
-        ("tokenizer.json", b'{"model": {"vocab": {"[PAD]": 0, "[UNK]": "x"}}}', "its ids are not 0 to 1"),
+        (
+            "tokenizer.json",
+            b'{"model": {"vocab": {}}, "normalizer": {"type": "NFC"}}',
+            "is not a tokenizer as the library",
+        ),
+        ("tokenizer.json", b'{"model": {"vocab": {"[PAD]": 0, "[UNK]": "x"}}, ' + STAGES, "its ids are not 0 to 1"),
         ("tokenizer.json", b'{"model": {"vocab": {"[PAD]": []}}}', "is not a tokenizer as the library"),
         ("tokenizer.json", b'{"model": []}', "is not a tokenizer as the library"),
         ("tokenizer.json", b"{}", "is not a tokenizer as the library"),
-        ("tokenizer.json", b'{"model": {"type": "WordPiece", "vocab": {"[PAD]": 1}}}', "its ids are not 0 to 0"),
-        ("tokenizer.json", b'{"model": {"type": "WordPiece", "vocab": {"[PAD]": "x"}}}', "its ids are not 0 to 0"),
+        (
+            "tokenizer.json",
+            b'{"model": {"type": "WordPiece", "vocab": {"[PAD]": 1}}, ' + STAGES,
+            "its ids are not 0 to 0",
+        ),
+        (
+            "tokenizer.json",
+            b'{"model": {"type": "WordPiece", "vocab": {"[PAD]": "x"}}, ' + STAGES,
+            "its ids are not 0 to 0",
+        ),
         ("notes.txt", b"", r"has neither tokenizer\.json nor vocab\.txt"),
     ],
 )
@@ -382,3 +396,53 @@ def test_the_folder_of_a_published_encoder_loads():
     tokenizer = Tokenizer.load(folder)
     assert tokenizer.lowercase
     assert tokenizer.encode(text) == [7592, 2088, 1010, 103, 14477, 20961, 3468, 1746, 1861]
+
+
+def test_line_separators_are_pieces_of_chinese_bert(tmp_path):
+    """Two of the published Chinese vocabulary's pieces are U+2028 and its continuation."""
+    pieces = [*PIECES, "\u2028", "##\u2028"]
+    (tmp_path / "vocab.txt").write_bytes("".join(f"{piece}\r\n" for piece in pieces).encode())
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.pieces == pieces
+    loaded.save(tmp_path / "saved")
+    assert Tokenizer.load(tmp_path / "saved").pieces == pieces
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "saved").get_vocab()
+    assert theirs == {piece: index for index, piece in enumerate(pieces)}
+
+
+def test_marks_with_capitals_do_not_make_a_vocabulary_cased(tmp_path):
+    (tmp_path / "vocab.txt").write_text("\n".join([*PIECES, "<S>", "<T>"]) + "\n", encoding="utf-8")
+    assert Tokenizer.load(tmp_path).lowercase
+    (tmp_path / "vocab.txt").write_text("\n".join([*PIECES, "##S"]) + "\n", encoding="utf-8")
+    assert not Tokenizer.load(tmp_path).lowercase
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("model", "type", "BPE"),
+        ("model", "max_input_chars_per_word", 1),
+        ("model", "continuing_subword_prefix", "@@"),
+        ("model", "unk_token", "[PAD]"),
+        ("pre_tokenizer", "type", "WhitespaceSplit"),
+        ("normalizer", "type", "NFC"),
+        ("normalizer", "clean_text", False),
+    ],
+)
+def test_a_tokenizer_that_would_give_other_ids_is_refused_by_name(tmp_path, part, name, value):
+    Tokenizer(PIECES).save(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    content[part][name] = value
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    told = f"is not BERT's tokenizer: its {part if name == 'type' else name} is {value}"
+    with pytest.raises(InputError, match=re.escape(told)):
+        Tokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer"])
+def test_a_tokenizer_without_a_stage_is_refused(tmp_path, part):
+    Tokenizer(PIECES).save(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8")) | {part: None}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=f"its {part} is None"):
+        Tokenizer.load(tmp_path)

@@ -235,6 +235,11 @@ def test_words_outside_the_alphabet_teach_nothing():
     assert pieces == ["a", "b", "##a", "##b", "ab", "ba"]
 
 
+def test_an_alphabet_without_a_word_is_refused():
+    with pytest.raises(ConfigurationError, match="An alphabet of 1 characters has no word of the text in it"):
+        learn_pieces({"ab": 3, "cd": 2}, 10, min_frequency=1, alphabet=["a"])
+
+
 def test_only_characters_within_words_have_continuations():
     pieces = learn_pieces({"ab": 3, ".": 3}, 10, min_frequency=5, alphabet=[".", "a", "b"])
     assert pieces == [".", "a", "b", "##b"]

@@ -58,6 +58,13 @@ def test_words_are_forgotten_when_there_are_too_many_and_met_anew():
         assert_equal(cache, TOKENIZERS[0], ["the cat is eating", "cats", "the end"])
 
 
+def test_words_are_forgotten_when_they_are_too_long_together():
+    cache = WordCache(TOKENIZERS[0], max_characters=1000)
+    for start in range(20):
+        assert_equal(cache, TOKENIZERS[0], [chr(ord("a") + start) * 300])
+        assert len(cache._index) <= 4
+
+
 DATA = Path(os.environ.get("BERTSMITH_DATA", Path.home() / ".cache" / "bertsmith-data"))
 
 

@@ -89,10 +89,10 @@ def stage_artefact(
     command        the verb that makes it
     configuration  JSON-able settings that, with the inputs, determine the content (the seed among them)
     made_from      role -> fingerprint of each artefact it is made from
-    raises         ArtefactExists if `target` is there and not an empty folder
+    raises         ArtefactExists if `target` is there and not an empty folder, ArtefactError if it cannot be made
     """
-    target = Path(target)
     require_free(target)
+    target = Path(target).resolve()  # "." has a name then, and behind a link the staging is on the same disk
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(target.parent, target.name)
     folder, lock = _new_staging_folder(target)
@@ -128,9 +128,16 @@ def remove_abandoned(parent: Path, name: str) -> None:
 
 
 def require_free(target: Path) -> None:
-    """Refuse a target that exists, so that nothing is ever overwritten. An empty folder is free."""
+    """Refuse a target that exists (nothing is ever overwritten), or that cannot be made. An empty folder is free.
+
+    To be asked before the work that fills it.
+    """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise ArtefactExists(f"{target} already exists. Choose another --out, or remove it first.")
+    nearest = next(folder for folder in target.resolve().parents if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        reason = "may not be written to" if nearest.is_dir() else "is a file"
+        raise ArtefactError(f"{target} cannot be made: {nearest} {reason}. Choose another --out.")
 
 
 def read_manifest(folder: Path, *kinds: str) -> Manifest:
@@ -146,6 +153,11 @@ def read_manifest(folder: Path, *kinds: str) -> Manifest:
         raise ArtefactError(f"{folder} is not a {wanted} made by bertsmith: it has no readable {MANIFEST}.") from None
     try:
         entries = json.loads(content)
+        version = entries.get("format_version")
+        if isinstance(version, int) and version != FORMAT_VERSION:
+            raise MismatchedArtefact(
+                f"{folder} has format version {version}; this bertsmith reads version {FORMAT_VERSION}."
+            )
         files = {name: FileRecord(**record) for name, record in entries.pop("files").items()}
         entries.pop("fingerprint"), entries.pop("checksum")
         manifest = Manifest(files=files, **entries)
@@ -154,13 +166,18 @@ def read_manifest(folder: Path, *kinds: str) -> Manifest:
         intact = False
     if not intact:
         raise DamagedArtefact(f"{path} is damaged: it does not match its own checksum. Restore the folder from a copy.")
-    if manifest.format_version != FORMAT_VERSION:
-        raise MismatchedArtefact(
-            f"{folder} has format version {manifest.format_version}; this bertsmith reads version {FORMAT_VERSION}."
-        )
     if manifest.kind not in kinds:
         raise MismatchedArtefact(f"{folder} is a {manifest.kind.replace('_', ' ')}, not a {wanted}.")
     return manifest
+
+
+def is_artefact(folder: Path) -> bool:
+    """Whether a folder was made by bertsmith: it has a manifest as ours are, damaged or not."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(entries, dict) and {"kind", "made_from", "fingerprint", "checksum"} <= set(entries)
 
 
 def verify_artefact(folder: Path, *kinds: str, only: Iterable[str] | None = None) -> Manifest:

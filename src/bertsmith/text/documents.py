@@ -5,7 +5,7 @@ document; one function, `_pieces`, makes pieces of documents of any such stream.
 piece is paragraphs joined by line breaks, and no sentence crosses one. `formats` says what the formats are.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -59,9 +59,12 @@ class DocumentPiece:
     continues: bool
 
 
-def read_source(source: Source, settings: ReadingSettings, report: ReadingReport) -> Iterator[DocumentPiece]:
+def read_source(
+    source: Source, settings: ReadingSettings, report: ReadingReport, *, keep_lines: bool = False
+) -> Iterator[DocumentPiece]:
     """Read the documents of one file in order, in bounded memory; `report` is filled on the way.
 
+    keep_lines  each line is a paragraph, because it is a sentence; else lines that were wrapped are joined
     raises  InputError for what cannot be read, and under `strict` for the first damage
     """
     begun = report.stored_bytes_read
@@ -80,25 +83,34 @@ def read_source(source: Source, settings: ReadingSettings, report: ReadingReport
         console.print(f"{source.name}: {_DECISION[decided]}", markup=False, soft_wrap=True)
     report.files += 1
     report.formats[decided] = report.formats.get(decided, 0) + 1
-    paragraphs = _paragraphs(decided, source, chain([head], blocks), settings, report)
+    paragraphs = _paragraphs(decided, source, chain([head], blocks), settings, report, keep_lines=keep_lines)
     yield from _pieces(paragraphs, source.name, report)
     report.stored_bytes_read = begun + (source.size or 0)
 
 
 def _paragraphs(
-    decided: Format, source: Source, blocks: Iterator[bytes], settings: ReadingSettings, report: ReadingReport
+    decided: Format,
+    source: Source,
+    blocks: Iterator[bytes],
+    settings: ReadingSettings,
+    report: ReadingReport,
+    *,
+    keep_lines: bool,
 ) -> Iterator[str | None]:
     """Paragraphs of a file, None after each document."""
+    paragraphs_of: Callable[[Iterable[str]], Iterable[str]] = iter if keep_lines else join_wrapped
     if decided == "parquet":
-        return _texts_paragraphs(parquet_texts(source, blocks, settings.text_field, settings.on_error, report))
+        texts = parquet_texts(source, blocks, settings.text_field, settings.on_error, report)
+        return _texts_paragraphs(texts, paragraphs_of)
     lines = split_lines(text_blocks(blocks, source.name, settings.on_error, report))
     if decided == "jsonl":
-        return _texts_paragraphs(jsonl_texts(lines, source.name, settings.text_field, settings.on_error, report))
+        texts = jsonl_texts(lines, source.name, settings.text_field, settings.on_error, report)
+        return _texts_paragraphs(texts, paragraphs_of)
     if settings.on_error == "skip":
         lines = without_damage(lines, source.name, report)
     match decided:
         case "text":
-            return chain(join_wrapped(line for line, _ in lines), [None])
+            return chain(paragraphs_of(line for line, _ in lines), [None])
         case "blocks":
             return _block_paragraphs(lines)
         case "lines":
@@ -107,10 +119,12 @@ def _paragraphs(
             return wiki_paragraphs((line for line, _ in lines), source.name, settings.on_error, report)
 
 
-def _texts_paragraphs(texts: Iterable[str]) -> Iterator[str | None]:
+def _texts_paragraphs(
+    texts: Iterable[str], paragraphs_of: Callable[[Iterable[str]], Iterable[str]]
+) -> Iterator[str | None]:
     """A document a text."""
     for text in texts:
-        yield from join_wrapped(text.split("\n"))
+        yield from paragraphs_of(text.split("\n"))
         yield None
 
 

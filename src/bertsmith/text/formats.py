@@ -51,6 +51,7 @@ _FOREIGN: Mapping[bytes, str] = {  # first bytes of files that people take for t
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
+_FEW_NULS, _SHARE_OF_NULS = 16, 0.05  # of the bytes; blanks and punctuation of any script are more
 _TAR_MAGIC = slice(257, 262), b"ustar"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -83,7 +84,15 @@ def foreign_content(head: bytes) -> str | None:
     where, magic = _TAR_MAGIC
     if head[where] == magic:
         return "a tar archive"
-    return next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None)
+    kind = next((kind for magic, kind in _FOREIGN.items() if head.startswith(magic)), None)
+    return kind or ("UTF-16 text without a byte order mark" if _looks_like_utf16(head) else None)
+
+
+def _looks_like_utf16(head: bytes) -> bool:
+    """Whether there are NULs as between ASCII characters of two bytes: many, and all at even or all at odd places."""
+    at_even, at_odd = head[0::2].count(0), head[1::2].count(0)
+    fewest, most = sorted((at_even, at_odd))
+    return most > max(_FEW_NULS, _SHARE_OF_NULS * len(head)) and 20 * fewest < most
 
 
 def format_of_content(head: bytes) -> Format | None:

@@ -86,7 +86,11 @@ def _write_tokens(
     config: PrepareConfig, sources: Sequence[Source], writer: TokenStoreWriter, report: ReadingReport
 ) -> NDArray[np.int64]:
     """Read, encode and write everything; return how many sentences there are of each length, in tokens."""
-    pieces = (piece for source in sources for piece in read_source(source, config, report))
+    pieces = (
+        piece
+        for source in sources
+        for piece in read_source(source, config, report, keep_lines=config.sentences == "newline")
+    )
     encoding = Encoding(config.vocab, config.sentences, config.language)
     encoded = encode_in_order(pieces, encoding, config.workers or available_cores())
     sizes = [source.size for source in sources if source.size is not None]
@@ -194,7 +198,7 @@ def _show_examples(config: PrepareConfig, sources: Sequence[Source], tokenizer: 
     for source in sources:
         report = ReadingReport()
         pieces, size = [], 0
-        for piece in read_source(source, config, report):
+        for piece in read_source(source, config, report, keep_lines=config.sentences == "newline"):
             pieces.append(piece)
             size += len(piece.text)
             if size >= _DRY_RUN_CHARACTERS:

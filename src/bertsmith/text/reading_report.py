@@ -31,6 +31,8 @@ class Finding(StrEnum):
     EMPTY_DOCUMENT = "empty document left out"
     TOKENLESS_DOCUMENT = "document without a token left out"
     PASSED_OVER = "file of a folder passed over: neither its name nor its first bytes say text"
+    LINKED_FOLDER = "link to a folder passed over: name the folder itself to read it"
+    OWN_FOLDER = "folder that bertsmith made passed over"
     REPEATED_FILE = "file named twice, read once"
     WIKI_HEADING = "title or section heading of a Wikipedia article left out"
     INVALID_UTF8 = "bytes that are not UTF-8 replaced by U+FFFD"

@@ -2,8 +2,8 @@
 
 What is named is read, whatever it is called. Of a folder those files are read whose name (.txt, .text, .jsonl, .ndjson,
 .parquet, each also .gz or .zst) or whose first bytes (WikiExtractor, JSON lines, parquet) say that they are text.
-Hidden files and links to folders are left alone, and what was passed over is reported. A folder is walked in sorted
-order, so the same folder gives the same corpus everywhere.
+Hidden files, links to folders and folders that bertsmith made are left alone, and what was passed over is reported. A
+folder is walked in sorted order, so the same folder gives the same corpus everywhere.
 
 A URL goes to fsspec, and to the network only if the URL that was typed says so.
 
@@ -25,6 +25,7 @@ import fsspec
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
+from bertsmith.core.artefact import MANIFEST, is_artefact
 from bertsmith.core.errors import InputError
 from bertsmith.text.formats import compression_of_content, compression_of_name, format_of_content, name_tells
 from bertsmith.text.reading_report import Finding, OnError, ReadingReport
@@ -135,7 +136,17 @@ def _folder(folder: str, wanted: str, report: ReadingReport) -> Iterator[Source]
     paths = []
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if MANIFEST in names and is_artefact(Path(parent)):
+            report.note(Finding.OWN_FOLDER, parent)
+            folders.clear()
+            continue
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():
+                report.note(Finding.LINKED_FOLDER, str(path))
         paths += [Path(parent, name) for name in names if not name.startswith(".")]
+    lost = next((path for path in sorted(paths) if name_tells(str(path), wanted) and not path.exists()), None)
+    if lost is not None:
+        raise InputError(f"{lost} is a link to {lost.readlink()}, which is not there. Mend the link, or remove it.")
     regular = [_local_source(str(path)) for path in sorted(paths) if path.is_file()]
     yield from _taken(folder, regular, wanted, report)
 

@@ -201,7 +201,7 @@ def check_pieces(pieces: Sequence[str], source: str) -> None:
     """Refuse a vocabulary with an empty or a repeated piece, or without one of the special pieces."""
     first_line: dict[str, int] = {}
     for line, piece in enumerate(pieces, start=1):
-        if not piece.strip():
+        if not piece:
             raise InputError(f"{source} has an empty piece: line {line:,}. Each line of a vocabulary is one piece.")
         if piece in first_line:
             raise InputError(
@@ -231,28 +231,52 @@ def _read_vocabulary(path: Path) -> tuple[list[str], Mapping[str, Any]]:
 
 def _read_pieces(path: Path) -> list[str]:
     try:
-        lines = _read_bytes(path).decode("utf-8-sig").split("\n")  # not splitlines: U+2028 and others may be in pieces
+        lines = _read_bytes(path).decode("utf-8-sig").split("\n")  # not splitlines: U+2028 is a piece of Chinese BERT
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a vocabulary: byte {error.start:,} is not UTF-8.") from None
     if lines[-1] == "":
         lines.pop()
-    pieces = [line.rstrip() for line in lines]
+    pieces = [line.rstrip(" \t\r") for line in lines]
     check_pieces(pieces, str(path))
     return pieces
+
+
+# What makes a tokenizer BERT's, whatever its pieces are (the parts of a tokenizer.json).
+_BERTS: Mapping[str, object] = {
+    "model": "WordPiece",
+    "continuing_subword_prefix": CONTINUATION,
+    "unk_token": UNK,
+    "max_input_chars_per_word": MAX_WORD_CHARACTERS,
+    "normalizer": "BertNormalizer",
+    "clean_text": True,
+    "pre_tokenizer": "BertPreTokenizer",
+}
 
 
 def _read_backend(path: Path) -> tuple[list[str], Mapping[str, Any]]:
     content = _read_json(path)
     try:
-        model, normaliser = content["model"], content.get("normalizer") or {"type": "BertNormalizer"}
+        model, normaliser = content["model"], content["normalizer"] or {}
         ids = dict(model["vocab"])
-        kinds = {model.get("type", "WordPiece"), normaliser["type"]}
+        found = {
+            "model": model.get("type", "WordPiece"),
+            "continuing_subword_prefix": model.get("continuing_subword_prefix", CONTINUATION),
+            "unk_token": model.get("unk_token", UNK),
+            "max_input_chars_per_word": model.get("max_input_chars_per_word", MAX_WORD_CHARACTERS),
+            "normalizer": normaliser.get("type"),
+            "clean_text": normaliser.get("clean_text", True),
+            "pre_tokenizer": (content["pre_tokenizer"] or {}).get("type"),
+        }
         added = [token["content"] for token in content.get("added_tokens") or () if token["content"] not in ids]
         in_order = set(ids.values()) == set(range(len(ids)))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{path} is not a tokenizer as the library `tokenizers` writes it.") from None
-    if kinds != {"WordPiece", "BertNormalizer"}:
-        raise InputError(f"{path} is not BERT's tokenizer: it has {' and '.join(sorted(kinds))}.")
+    for name, value in found.items():
+        if value != _BERTS[name]:
+            raise InputError(
+                f"{path} is not BERT's tokenizer: its {name} is {value}, BERT's is {_BERTS[name]}, so a text would "
+                f"have other ids."
+            )
     if not in_order:
         raise InputError(f"{path} is damaged: its ids are not 0 to {len(ids) - 1:,}, each once.")
     if added:
@@ -285,4 +309,5 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _has_capitals(pieces: Sequence[str]) -> bool:
-    return any(piece != piece.lower() for piece in pieces if not (piece.startswith("[") and piece.endswith("]")))
+    """Whether words may have capitals: [CLS], and the <S> of an uncased vocabulary, are no words."""
+    return any(piece != piece.lower() for piece in pieces if piece.removeprefix(CONTINUATION).isalpha())

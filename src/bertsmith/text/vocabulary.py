@@ -21,7 +21,7 @@ import tokenizers
 from pydantic import Field, model_validator
 from tokenizers import models, pre_tokenizers, trainers
 
-from bertsmith.core.artefact import require_free, stage_artefact
+from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text.documents import ReadingSettings, read_source
@@ -61,30 +61,28 @@ class VocabConfig(ReadingSettings):
 
 def vocab(config: VocabConfig) -> Path:
     """Learn a vocabulary from text. Returns its folder, an artefact of kind "vocabulary"."""
-    require_free(config.out)
     reading = ReadingReport()
-    counts = _count_words(config, reading)
-    words = counts.finish()
-    if not words:
-        raise InputError(f"There are no words in {', '.join(config.inputs)}, so there is no vocabulary to learn.")
-    reserved = reserved_pieces(config.unused)
-    console.print(f"Learning from {counts.num_words:,} words, {len(words):,} of them different")
-    learned = learn_pieces(
-        words,
-        config.size - len(reserved),
-        min_frequency=config.min_frequency,
-        alphabet=choose_alphabet(words, config.limit_alphabet),
-    )
-    tokenizer = Tokenizer(
-        [*reserved, *learned],
-        lowercase=not config.cased,
-        strip_accents=config.strip_accents,
-        handle_chinese_chars=config.handle_chinese_chars,
-    )
-    report = measure_vocabulary(tokenizer, words, counts)
-    with stage_artefact(
-        config.out, kind="vocabulary", command="vocab", configuration=config.model_dump(mode="json", exclude={"out"})
-    ) as staging:
+    configuration = config.model_dump(mode="json", exclude={"out"})
+    with stage_artefact(config.out, kind="vocabulary", command="vocab", configuration=configuration) as staging:
+        counts = _count_words(config, reading)
+        words = counts.finish()
+        if not words:
+            raise InputError(f"There are no words in {', '.join(config.inputs)}, so there is no vocabulary to learn.")
+        reserved = reserved_pieces(config.unused)
+        console.print(f"Learning from {counts.num_words:,} words, {len(words):,} of them different")
+        learned = learn_pieces(
+            words,
+            config.size - len(reserved),
+            min_frequency=config.min_frequency,
+            alphabet=choose_alphabet(words, config.limit_alphabet),
+        )
+        tokenizer = Tokenizer(
+            [*reserved, *learned],
+            lowercase=not config.cased,
+            strip_accents=config.strip_accents,
+            handle_chinese_chars=config.handle_chinese_chars,
+        )
+        report = measure_vocabulary(tokenizer, words, counts)
         tokenizer.save(staging.folder)
         staging.facts.update(report.facts() | {"text": reading.facts()})
     if reading.findings:
@@ -131,6 +129,11 @@ def learn_pieces(
     """
     known = frozenset(alphabet)
     words = {word: count for word, count in words.items() if known.issuperset(word)}
+    if not words:
+        raise ConfigurationError(
+            f"An alphabet of {len(alphabet):,} characters has no word of the text in it, so there is nothing to learn "
+            "from. Choose a larger --limit-alphabet."
+        )
     inner = {character for word in words for character in word[1:]}
     characters = [*alphabet, *(CONTINUATION + character for character in alphabet if character in inner)]
     if len(characters) > num_pieces:

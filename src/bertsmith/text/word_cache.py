@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bertsmith.text.tokenizer import Tokenizer
 
-MAX_WORDS = 1 << 19  # about 100 MB
+MAX_WORDS = 1 << 19
+MAX_CHARACTERS = 1 << 23  # of all of them: about 100 MB. Where nobody writes blanks, a word is a sentence
 _NO_IDS = np.empty(0, np.int32)
 _NO_PLACES = np.empty(0, np.int64)
 
@@ -21,9 +22,11 @@ _NO_PLACES = np.empty(0, np.int64)
 class WordCache:
     """Encodes with one tokenizer and remembers words. Not for several threads at a time."""
 
-    def __init__(self, tokenizer: Tokenizer, max_words: int = MAX_WORDS):
+    def __init__(self, tokenizer: Tokenizer, max_words: int = MAX_WORDS, max_characters: int = MAX_CHARACTERS):
         self._tokenizer = tokenizer
         self._max_words = max_words
+        self._max_characters = max_characters
+        self._num_characters = 0
         self._index = _Numbering()
         self._token_ids: NDArray[np.int32] = _NO_IDS  # of all words, end to end
         self._lengths: NDArray[np.int64] = _NO_PLACES  # [words]
@@ -44,13 +47,14 @@ class WordCache:
         places = np.arange(int(ends[-1])) + np.repeat(self._starts[indices] - (ends - lengths), lengths)
         token_ids = self._token_ids[places]
         last_words = np.cumsum(np.fromiter(map(str.count, texts, repeat(" ")), np.int64, len(texts)) + 1) - 1
-        if len(self._index) > self._max_words:
+        if len(self._index) > self._max_words or self._num_characters > self._max_characters:
             self._forget()
         return token_ids, np.diff(ends[last_words], prepend=0)
 
     def _encode_new(self) -> None:
         """Encode the words that were met for the first time."""
         encoded = self._tokenizer.encode_plain(self._index.new)
+        self._num_characters += sum(map(len, self._index.new))
         lengths = np.array([len(ids) for ids in encoded], dtype=np.int64)
         starts = len(self._token_ids) + np.cumsum(lengths) - lengths
         self._token_ids = np.concatenate([self._token_ids, *encoded])
@@ -59,7 +63,7 @@ class WordCache:
         self._index.new.clear()
 
     def _forget(self) -> None:
-        self._index = _Numbering()
+        self._index, self._num_characters = _Numbering(), 0
         self._token_ids, self._lengths, self._starts = _NO_IDS, _NO_PLACES, _NO_PLACES
 
 

@@ -76,7 +76,8 @@ class WordList:
         path = folder / WORDS_FILE
         ids = {piece: number for number, piece in enumerate(tokenizer.pieces)}
         try:
-            words = [[ids[piece] for piece in line.split(" ")] for line in path.read_text("utf-8").splitlines()]
+            lines = path.read_text("utf-8").removesuffix("\n").split("\n")  # not splitlines: U+2028 may be a piece
+            words = [[ids[piece] for piece in line.split(" ")] for line in lines if line]
         except OSError:
             raise ArtefactError(f"{folder} is not an ELMo's language model: it has no readable {WORDS_FILE}.") from None
         except KeyError as error:
