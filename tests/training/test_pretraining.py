@@ -7,19 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_runs import make_chain_store, make_store, small_config, write_minimal_pairs
 
 from bertsmith.core.artefact import read_manifest
 from bertsmith.core.errors import (
     ArtefactError,
     ArtefactExists,
+    ConfigurationError,
     DamagedArtefact,
     InputError,
     MismatchedArtefact,
     NonFiniteLoss,
 )
 from bertsmith.text.token_store import TokenStore
-from bertsmith.training.checkpoint import SET_ASIDE
+from bertsmith.training.checkpoint import SET_ASIDE, go_back_to, list_checkpoints
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import pretrain, resume_pretraining
@@ -33,7 +35,7 @@ def trace(run: Path) -> list[dict]:
     """The metrics without the clock."""
     records = read_metrics(run)
     for record in records:
-        for clock in ("seconds", "elapsed_seconds"):
+        for clock in ("seconds", "waited", "elapsed_seconds"):
             record.get("train", {}).pop(clock, None)
     return records
 
@@ -247,6 +249,8 @@ def test_a_non_finite_loss_stops_the_run_and_the_checkpoint_before_it_is_finite(
     config = small_config(store, tmp_path / "run", training={"learning_rate": 1e30, "warmup_share": 0.0})
     with pytest.raises(NonFiniteLoss, match="The weights were not changed"):
         pretrain(config)
+    *_, last = list_checkpoints(tmp_path / "run" / "checkpoints")
+    assert all(weight.isfinite().all() for weight in load_file(last / "model.safetensors").values())
 
 
 def test_a_dry_run_passes_every_stage_and_keeps_nothing(store, tmp_path):
@@ -264,6 +268,41 @@ def test_training_goes_on_from_a_model_folder(finished_run, store, tmp_path):
     other = make_store(tmp_path / "other", extra_piece="new")
     with pytest.raises(MismatchedArtefact, match="Prepare the text with the model's vocabulary"):
         pretrain(config.model_copy(update={"store": other, "out": tmp_path / "other-run"}))
+
+
+def test_the_network_of_init_is_trained_with_the_settings_of_the_run(finished_run, store, tmp_path, capsys):
+    small = json.loads((finished_run / "model" / "config.json").read_text())
+    model = {"num_hidden_layers": 7, "hidden_size": 48, "hidden_dropout": 0.3, "attention_dropout": 0.2}
+    config = small_config(store, tmp_path / "run", init=finished_run / "model", model=model, training={"steps": 1})
+    pretrain(config)
+    written = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
+    assert written["num_hidden_layers"] == small["num_hidden_layers"]
+    assert (written["hidden_dropout_prob"], written["attention_probs_dropout_prob"]) == (0.3, 0.2)
+    assert (
+        f"{small['num_hidden_layers']} layers, states {small['hidden_size']} wide"
+        in (tmp_path / "run" / "model" / "README.md").read_text()
+    )
+    assert "not 7 of 48 as the settings have it" in " ".join(capsys.readouterr().err.split())
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]["model"]
+    assert recorded["num_hidden_layers"] == small["num_hidden_layers"]
+
+
+def test_sequences_longer_than_the_network_of_init_are_refused_before_the_first_step(finished_run, store, tmp_path):
+    data = {"max_seq_length": 512, "phases": [{"share": 1.0}]}
+    config = small_config(store, tmp_path / "run", init=finished_run / "model", model={"max_positions": 512}, data=data)
+    with pytest.raises(ConfigurationError, match="sequences of 512 tokens do not fit max_positions"):
+        pretrain(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_may_go_back_to_the_same_checkpoint_twice(finished_run, tmp_path):
+    checkpoints = cut_after(finished_run, 6, tmp_path / "run") / "checkpoints"
+    early, late = list_checkpoints(checkpoints)[-2:]
+    go_back_to(early)
+    shutil.copytree(late.with_name(f"{late.name}{SET_ASIDE}"), late)  # trained so far again
+    go_back_to(early)
+    assert list_checkpoints(checkpoints)[-1] == early
+    assert (checkpoints / f"{late.name}{SET_ASIDE}-2").is_dir()
 
 
 def test_the_clock_ends_a_run_given_in_hours(store, tmp_path):

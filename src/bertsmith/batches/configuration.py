@@ -29,7 +29,7 @@ class BatchSettings(Settings):
         0.1, ge=0, le=1, description="share of the samples cut shorter, uniformly"
     )
     objective: LanguageObjective = Field(
-        "masked", description="what is told: masked pieces, or of every piece the next one, from left to right"
+        "masked", description="what is predicted: masked tokens, or each next token, from left to right"
     )
     special_pieces: bool = Field(True, description="samples begin with [CLS], and segments end with [SEP]")
     next_sentence: bool = Field(True, description="train on pairs of segments and on whether B follows A")

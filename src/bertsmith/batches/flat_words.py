@@ -8,7 +8,7 @@ characters of a word.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -70,11 +70,20 @@ class FlatWords:
             lengths=torch.tensor([len(words) + 2 for words in sentences]),
         )
 
+    def to(self, device: torch.device) -> Self:
+        """The same sentences on another device."""
+        return replace(
+            self,
+            character_ids=self.character_ids.to(device),
+            word_index=self.word_index.to(device),
+            lengths=self.lengths.to(device),
+        )
+
     @property
     def words(self) -> Tensor:
         """[T] bool, whether it is a word and not the begin or the end of a sentence."""
         ends = self.lengths.cumsum(0)
-        inside = torch.ones(len(self.word_index), dtype=torch.bool)
+        inside = torch.ones(len(self.word_index), dtype=torch.bool, device=ends.device)
         inside[ends - 1] = False
         inside[ends - self.lengths] = False
         return inside

@@ -9,7 +9,8 @@ Legend: V vocabulary size, T pieces, G segments, W words with begins and ends, C
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,13 +31,17 @@ class PieceWords:
     words   spelled, W of them
     rows    [T]  int64, the word that each piece is a part of, as its place among the W
     keys    [W]  of each word (`word_list`), -1 of begins, ends and words that are too long for one
-    sizes   [W]  pieces of each word; 0 of a begin or an end that stands for none
+    sizes   [W]  int64, pieces of each word; 0 of a begin or an end that stands for none
     """
 
     words: FlatWords
     rows: Tensor
     keys: Ids
-    sizes: Ids
+    sizes: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The same words on another device; keys stay, for they are looked up on the CPU."""
+        return replace(self, words=self.words.to(device), rows=self.rows.to(device), sizes=self.sizes.to(device))
 
 
 class WordReader:
@@ -55,7 +60,7 @@ class WordReader:
         )  # [2, C]
 
     def words(self, inputs: FlatBatch) -> PieceWords:
-        """The words of sequences that have one or two segments."""
+        """The words of sequences that have one or two segments, on their device."""
         ids = inputs.token_ids.cpu().numpy()
         begins_segment = inputs.positions.cpu().numpy() == 0
         begins_segment[1:] |= np.diff(inputs.segment_ids.cpu().numpy()) != 0
@@ -94,8 +99,8 @@ class WordReader:
             ),
             rows=torch.from_numpy(rows),
             keys=keys,
-            sizes=np.bincount(rows, minlength=len(keys)),
-        )
+            sizes=torch.from_numpy(np.bincount(rows, minlength=len(keys))),
+        ).to(inputs.token_ids.device)
 
     def _spell(self, ids: Ids, begins: Ids, ends: Ids, keys: Ids) -> tuple[Ids, Ids]:
         """Characters of each different word, and which one each word is; a word without a key is one for itself."""

@@ -112,7 +112,7 @@ def _gather(rectangle: Tensor, places: Tensor, num_rows: int, num_heads: int) ->
     head_size = rectangle.shape[-1]
     rows = rectangle.new_empty(num_rows, num_heads * head_size)
     heads = _heads(rows, num_heads)
-    torch.index_select(rectangle.view(-1, head_size), 0, places, out=heads[: len(places)])
+    torch.index_select(rectangle.reshape(-1, head_size), 0, places, out=heads[: len(places)])
     heads[len(places) :].zero_()
     return rows
 

@@ -78,7 +78,7 @@ class ElmoScores:
         for states, targets in self._sides():
             loss, correct = self._vocabulary.judge(states, self._numbers[targets])
             total.append(loss)
-            told.append(torch.repeat_interleave(correct, self._sizes[targets]))
+            told.append(torch.repeat_interleave(correct, self._words.sizes[targets]))
         return (total[0] + total[1]) / 2, _mean_of_sides(told, len(labels))
 
     def guesses(self, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,14 +86,10 @@ class ElmoScores:
         losses, told = [], []
         for states, targets in self._sides():
             loss, correct = self._vocabulary.guesses(states, self._numbers[targets])
-            sizes = self._sizes[targets]
+            sizes = self._words.sizes[targets]
             losses.append(torch.repeat_interleave(loss / sizes, sizes))
             told.append(torch.repeat_interleave(correct, sizes))
         return _mean_of_sides(losses, len(labels)), _mean_of_sides(told, len(labels))
-
-    @property
-    def _sizes(self) -> Tensor:
-        return torch.from_numpy(self._words.sizes)
 
     def _sides(self) -> list[tuple[Tensor, Tensor]]:
         """For each direction the states that tell a word, and the places of the words that they tell.
@@ -102,12 +98,12 @@ class ElmoScores:
         """
         lengths = self._words.words.lengths
         ends = lengths.cumsum(0) - 1
-        targets = torch.ones(len(self._numbers), dtype=torch.bool)
+        targets = torch.ones_like(self._numbers, dtype=torch.bool)
         targets[ends - lengths + 1] = False
         after = targets.nonzero().squeeze(1)
-        begin_of = torch.zeros(len(self._numbers), dtype=torch.int64)
+        begin_of = torch.zeros_like(self._numbers)
         begin_of[ends] = ends - lengths + 1
-        is_end = torch.zeros(len(self._numbers), dtype=torch.bool)
+        is_end = torch.zeros_like(targets)
         is_end[ends] = True
         before = torch.where(is_end[after], begin_of[after], after)
         forward, backward = self._states
@@ -142,7 +138,7 @@ class ElmoLanguageModel(nn.Module):
 
     def _numbers(self, words: PieceWords) -> Tensor:
         """What each word is to the softmax, [W]: begin, end, unknown, or its place in the list."""
-        known = torch.from_numpy(self.words.numbers(words.keys))
+        known = torch.from_numpy(self.words.numbers(words.keys)).to(words.rows.device)
         numbers = torch.where(known == len(self.words), _UNKNOWN, known + _FIRST_WORD)
         ends = words.words.lengths.cumsum(0)
         numbers[ends - words.words.lengths] = _BEGIN

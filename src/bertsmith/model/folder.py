@@ -187,7 +187,7 @@ def load_model(
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
         model = build(*parts)
     model.to_empty(device="cpu")
-    new_heads = ["classifier"] if is_new else []  # other kinds of tasks have one of the same name
+    new_heads = ["classifier", "qa_outputs"] if is_new else []  # other kinds of networks have some of the same name
     missing = load_weights(model, folder, skip_heads=new_heads)
     if missing and seed is None:
         raise ArtefactError(

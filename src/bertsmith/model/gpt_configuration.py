@@ -95,7 +95,8 @@ class GptConfig(Settings):
     def to_hugging_face(self) -> dict[str, Any]:
         """The entries of a `config.json` that describe the network."""
         choice_head = {"summary_type": "cls_index", "summary_use_proj": True, "summary_proj_to_labels": True}
-        return {"model_type": "openai-gpt"} | choice_head | self.model_dump()
+        activation = {"afn": "gelu" if self.afn == "gelu_new" else self.afn}  # the same, by the only name they know
+        return {"model_type": "openai-gpt"} | choice_head | self.model_dump() | activation
 
     @classmethod
     def from_hugging_face(cls, entries: Mapping[str, Any], source: str) -> Self:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 # float32 logits at a time: 4 MiB stay in the cache of a CPU; a GPU wants few large operations
-_CHUNK_ELEMENTS_ON_A_CPU, _CHUNK_ELEMENTS = 2**20, 2**26
+_CHUNK_ELEMENTS, _CHUNK_ELEMENTS_ON_A_GPU = 2**20, 2**26
 
 
 def cross_entropy_sum(logits: Tensor, labels: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ def squared_error_sum(predictions: Tensor, targets: Tensor) -> Tensor:
 
 def rows_at_a_time(logits: Tensor, num_rows: int) -> list[slice]:
     """The first rows of logits [.., C] in parts of which float32 copies can be made."""
-    elements = _CHUNK_ELEMENTS_ON_A_CPU if logits.device.type == "cpu" else _CHUNK_ELEMENTS
+    elements = _CHUNK_ELEMENTS if logits.device.type == "cpu" else _CHUNK_ELEMENTS_ON_A_GPU
     size = max(1, elements // logits.shape[1])
     return [slice(start, min(start + size, num_rows)) for start in range(0, num_rows, size)]
 

@@ -35,12 +35,12 @@ class Steps:
         longest_first = lengths.argsort(descending=True, stable=True)
         begins = lengths.cumsum(0) - lengths
         sorted_lengths = lengths[longest_first]
-        step = torch.arange(int(lengths.max()))[:, None]  # [S, 1]
+        step = torch.arange(int(lengths.max()), device=lengths.device)[:, None]  # [S, 1]
         is_there = step < sorted_lengths  # [S, B]
         place = sorted_lengths - 1 - step if backward else step.expand(-1, len(lengths))
         order = (begins[longest_first] + place)[is_there]
         places = torch.empty_like(order)
-        places[order] = torch.arange(len(order))
+        places[order] = torch.arange(len(order), device=order.device)
         return cls(order, places, is_there.sum(1).tolist(), longest_first)
 
 

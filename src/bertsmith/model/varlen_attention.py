@@ -12,12 +12,15 @@ from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import Attend
 
 _LARGEST_HEAD = 256  # of the kernel; head sizes are multiples of 8
+_OLDEST_GPU = (8, 0)  # Ampere
 
 
 def takes(states: Tensor, head_size: int) -> bool:
     """Whether the kernel can be used for states on this device, of this dtype."""
-    in_16_bits = states.dtype in (torch.bfloat16, torch.float16)
-    return states.is_cuda and in_16_bits and head_size % 8 == 0 and head_size <= _LARGEST_HEAD
+    if not states.is_cuda or states.dtype not in (torch.bfloat16, torch.float16):
+        return False
+    fits = head_size % 8 == 0 and head_size <= _LARGEST_HEAD
+    return fits and torch.cuda.get_device_capability(states.device) >= _OLDEST_GPU
 
 
 def varlen_attention(inputs: FlatBatch, num_heads: int, *, causal: bool = False) -> Attend:

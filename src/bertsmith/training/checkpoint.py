@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,19 @@ def save_checkpoint(
 
 def load_state(folder: Path, optimiser: Optimiser) -> TrainingState:
     """Give `optimiser`, made for the weights of this checkpoint, its running means; return where training stood."""
-    state = TrainingState.from_json((folder / STATE_FILE).read_text(encoding="utf-8"))
+    state = read_state(folder)
     optimiser.load_state(load_file(folder / OPTIMISER_FILE), state.position.steps_done)
     return state
 
 
+def read_state(folder: Path) -> TrainingState:
+    """Where training stood at a checkpoint."""
+    return TrainingState.from_json((folder / STATE_FILE).read_text(encoding="utf-8"))
+
+
 def list_checkpoints(checkpoints: Path) -> list[Path]:
     """Complete checkpoints, oldest first."""
-    return sorted(path for path in checkpoints.glob("step-*") if path.is_dir() and not path.name.endswith(SET_ASIDE))
+    return sorted(path for path in checkpoints.glob("step-*") if path.is_dir() and SET_ASIDE not in path.name)
 
 
 def newest_intact_checkpoint(checkpoints: Path) -> Path | None:
@@ -117,8 +123,15 @@ def go_back_to(checkpoint: Path) -> Path:
         raise ArtefactError(f"{checkpoint} is not a checkpoint. There are: {names}.")
     verify_artefact(checkpoint, CHECKPOINT)
     for later in everything[everything.index(checkpoint) + 1 :]:
-        later.rename(later.with_name(later.name + SET_ASIDE))
+        later.rename(_name_aside(later))
     return checkpoint
+
+
+def _name_aside(checkpoint: Path) -> Path:
+    """A free name: a run may go back to the same checkpoint more than once."""
+    first = checkpoint.with_name(checkpoint.name + SET_ASIDE)
+    names = chain([first], (first.with_name(f"{first.name}-{number}") for number in count(2)))
+    return next(path for path in names if not path.exists())
 
 
 def _offer(older: list[Path]) -> str:

@@ -56,7 +56,7 @@ class ModelSettings(Settings):
     hidden_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of embeddings and of each layer's outputs")
     attention_dropout: float = Field(0.1, ge=0, lt=1, description="dropout of attention probabilities")
     num_words: int = Field(
-        50_000, ge=1, description="words that an elmo tells, the most frequent of the text; all others are one"
+        50_000, ge=1, description="size of an elmo's output vocabulary: the most frequent words; all others share one"
     )
     initialisation: InitialisationScheme = Field(
         "normal",

@@ -16,6 +16,8 @@ from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.losses import correctness, cross_entropies
 from bertsmith.training.network import PretrainedNetwork
 
+_LARGEST_EXPONENT = 700.0  # a run that diverges may have a loss whose perplexity is no number any more
+
 
 @dataclass(frozen=True)
 class HeldOutScores:
@@ -60,7 +62,7 @@ class HeldOutGuesses:
         return HeldOutScores(
             token_loss=token_loss,
             token_accuracy=float(self.tokens.correct.mean()),
-            perplexity=math.exp(token_loss),
+            perplexity=math.exp(min(token_loss, _LARGEST_EXPONENT)),
             nsp_loss=None if self.pairs is None else float(self.pairs.losses.mean()),
             nsp_accuracy=None if self.pairs is None else float(self.pairs.correct.mean()),
         )

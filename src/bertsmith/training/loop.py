@@ -20,6 +20,8 @@ from bertsmith.training.prefetch import Prefetch
 from bertsmith.training.processes import ALONE, Processes
 from bertsmith.training.schedule import Duration, warm_up_then_linear_decay
 
+_LOSS = "loss"
+
 
 class Batch(Protocol):
     """What the loop asks of a batch."""
@@ -88,6 +90,7 @@ class Step(Generic[CursorType]):
     num_tokens: int
     num_sequences: int
     seconds: float
+    waited: float  # seconds of them, until the batch was there
 
     def record(self) -> dict[str, float]:
         """What a line of metrics.jsonl says of the step."""
@@ -97,6 +100,7 @@ class Step(Generic[CursorType]):
             "gradient_norm": self.gradient_norm,
             "tokens": self.num_tokens,
             "seconds": self.seconds,
+            "waited": self.waited,
             "elapsed_seconds": self.position.elapsed_seconds,
         }
 
@@ -132,11 +136,12 @@ def training_steps(
         while (progress := duration.progress(position.steps_done, position.elapsed_seconds)) < until:
             step_started = time.monotonic()
             batch, next_cursor = prefetched.next()
+            waited = time.monotonic() - step_started
             learning_rate = optimiser.settings.learning_rate * warm_up_then_linear_decay(
                 progress, optimiser.settings.warmup_share
             )
             share = processes.share(batch.num_sequences)
-            outcome = _accumulate(objective, batch.to(device), share, optimiser, position, seed, micro_batch_size, stop)
+            outcome = _accumulate(objective, batch, share, optimiser, position, seed, micro_batch_size, device, stop)
             if processes.any(outcome is None) or outcome is None:
                 return
             loss, metrics = _added_up(*outcome, processes)
@@ -158,6 +163,7 @@ def training_steps(
                 num_tokens=batch.num_tokens,
                 num_sequences=batch.num_sequences,
                 seconds=now - step_started,
+                waited=waited,
             )
 
 
@@ -169,25 +175,27 @@ def _accumulate(
     position: Position[CursorType],
     seed: int,
     micro_batch_size: int,
+    device: torch.device,
     stop: Callable[[], bool],
 ) -> tuple[float, dict[str, float]] | None:
-    """Forward and backward over this process's share. Returns its part of loss and metrics, or None if told to stop."""
+    """Forward and backward over this process's share. Returns its part of loss and metrics, or None if told to stop.
+
+    What a step tells stays on the device until it is over: a GPU is not waited for within it.
+    """
     objective.model.train()
     optimiser.zero_gradients()
-    total_loss = 0.0
-    total_metrics: dict[str, float] = {}
+    told: list[dict[str, Tensor]] = []  # of each micro-batch
     for start in share[::micro_batch_size]:
         if stop():
             return None
-        micro_batch = batch.slice(start, min(start + micro_batch_size, share.stop))
+        micro_batch = batch.slice(start, min(start + micro_batch_size, share.stop)).to(device)
         torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, start))
         loss, metrics = objective(micro_batch, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.add_gradients()
-        total_loss += loss.item()
-        for name, value in metrics.items():
-            total_metrics[name] = total_metrics.get(name, 0.0) + value.item()
-    return total_loss, total_metrics
+        told.append({_LOSS: loss.detach(), **metrics})
+    totals = {name: sum(each[name].item() for each in told) for name in told[0]}
+    return totals.pop(_LOSS), totals
 
 
 def _added_up(loss: float, metrics: dict[str, float], processes: Processes) -> tuple[float, dict[str, float]]:

@@ -31,4 +31,10 @@ class MachineSettings(Settings):
             )
         if self.device == "cpu" or not torch.cuda.is_available():
             return torch.device("cpu")
-        return torch.device("cuda", own_gpu())
+        number, count = own_gpu(), torch.cuda.device_count()
+        if number >= count:
+            raise ConfigurationError(
+                f"torchrun has started more processes than there are GPUs: this one is number {number + 1} of this "
+                f"machine, which has {count}. Start as many as there are GPUs, or give --device cpu."
+            )
+        return torch.device("cuda", number)

@@ -1,10 +1,10 @@
 """The README.md of a pre-trained model folder: what it is, from what, how good, how to use it."""
 
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import TrainingState
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import HeldOutScores
-from bertsmith.training.network import network_config
 from bertsmith.training.run import Run
 
 _CARD = """\
@@ -34,9 +34,15 @@ Limits: it knows what its text says, with the biases of that text, and nothing a
 """
 
 
-def model_card(run: Run, store: TokenStore, state: TrainingState, scores: HeldOutScores | None, parameters: int) -> str:
+def model_card(
+    run: Run,
+    network: EncoderConfig,
+    store: TokenStore,
+    state: TrainingState,
+    scores: HeldOutScores | None,
+    parameters: int,
+) -> str:
     """Markdown with the metadata that model hubs read."""
-    network = network_config(run.config, store.tokenizer)
     return _CARD.format(
         name=run.folder.name,
         **_kind(run.config),

@@ -1,12 +1,16 @@
 """The network that a run trains, as its settings say."""
 
 from pathlib import Path
+from typing import Any
 
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.console import console
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel
-from bertsmith.model.folder import load_model
+from bertsmith.model.folder import load_any_config, load_model, resolve_model_folder
 from bertsmith.model.gpt import GptLanguageModel
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.text.token_store import TokenStore
@@ -37,9 +41,51 @@ def new_network(config: PretrainConfig, store: TokenStore) -> PretrainedNetwork:
 
 
 def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
-    """The network with the weights of a folder; heads that are not there begin anew, as the seed says."""
+    """The network with the weights of a folder and the dropout of the settings.
+
+    Heads that are not there begin anew, as the seed says.
+    """
+    hidden, attention = config.model.hidden_dropout, config.model.attention_dropout
     if config.model.network == "gpt":
-        return load_model(GptLanguageModel, folder, seed=config.seed)
+        rates: dict[str, Any] = {"resid_pdrop": hidden, "embd_pdrop": hidden, "attn_pdrop": attention}
+        return load_model(GptLanguageModel, folder, seed=config.seed, **rates)
     if config.model.network == "elmo":
-        return load_model(ElmoLanguageModel, folder, seed=config.seed)
-    return load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=config.data.objective == "next")
+        return load_model(ElmoLanguageModel, folder, seed=config.seed, dropout=hidden)
+    is_decoder = config.data.objective == "next"
+    rates = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
+    return load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=is_decoder, **rates)
+
+
+def with_shape_of_init(config: PretrainConfig) -> PretrainConfig:
+    """The settings with the shape of the model of `--init`, which a recipe may have another one of; the screen says so.
+
+    raises  ConfigurationError for sequences that are longer than that model has positions
+    """
+    if config.init is None or config.model.network == "elmo":  # an ELMo has its shape by its size
+        return config
+    shape = shape_of(config.init)
+    told = config.model.model_dump(include=set(shape))
+    fitting = build_settings(PretrainConfig, config.model_dump(exclude_unset=True), {"model": shape})
+    network = network_config(config, Tokenizer.load(resolve_model_folder(config.init)))
+    asked = (network.num_hidden_layers, network.state_size)
+    if asked != (shape["num_hidden_layers"], shape["hidden_size"]) and told != shape:
+        console.print(
+            f"The network is that of {config.init}: {shape['num_hidden_layers']} layers of {shape['hidden_size']}, not "
+            f"{asked[0]} of {asked[1]} as the settings have it.",
+            soft_wrap=True,
+        )
+    return fitting
+
+
+def shape_of(folder: Path) -> dict[str, Any]:
+    """The shape of the model in a folder, a BERT or a GPT, as the settings of a run say it."""
+    network = load_any_config(resolve_model_folder(folder))
+    if isinstance(network, ElmoConfig):
+        raise ConfigurationError(f"{folder} is an ELMo: to train it on, give --network elmo.")
+    heads = network.n_head if isinstance(network, GptConfig) else network.num_attention_heads
+    return {
+        "num_hidden_layers": network.num_hidden_layers,
+        "hidden_size": network.state_size,
+        "num_attention_heads": heads,
+        "max_positions": network.max_position_embeddings,
+    }

@@ -26,7 +26,7 @@ from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import unigram_loss, unigram_losses
 from bertsmith.training.expected_loss import CURVES
 from bertsmith.training.flops import flops_per_token
-from bertsmith.training.network import network_config
+from bertsmith.training.network import network_config, shape_of
 from bertsmith.training.plan_choice import CANDIDATES, Plan, Situation, choose, given_size, settings_of
 from bertsmith.training.precision import choose_precision
 from bertsmith.training.run_evaluation import EVALUATION_BATCH
@@ -38,8 +38,10 @@ _SHARE_OF_THE_HOURS, _MOST_SECONDS = 0.02, 40.0
 _LEAST_STEPS = 2  # that a size must be able to take in what is left of it: one to warm up, one to time
 
 
-def planned(config: PretrainConfig, store: TokenStore) -> PretrainConfig:
+def planned(config: PretrainConfig, store: TokenStore, processes: int = 1) -> PretrainConfig:
     """The settings with all that was left open decided by a plan, which is told on the screen.
+
+    processes  that will train together; the plan takes them to be so many times as fast as one
 
     raises  ConfigurationError without hours, ArtefactExists if the run could not be written anyway
     """
@@ -57,18 +59,24 @@ def planned(config: PretrainConfig, store: TokenStore) -> PretrainConfig:
     if config.init is not None:
         given["model"] = {**_network_of(config.init), **given.get("model", {})}
     device = config.runtime.take_device()
-    made = plan(store, hours, device, choose_precision(config.runtime.precision, device), given)
+    made = plan(store, hours, device, choose_precision(config.runtime.precision, device), given, processes)
     for reason in made.reasons:
         console.print(reason, soft_wrap=True)
     return build_settings(PretrainConfig, made.settings, given)
 
 
 def plan(
-    store: TokenStore, hours: float, device: torch.device, precision: torch.dtype, given: Mapping[str, Any]
+    store: TokenStore,
+    hours: float,
+    device: torch.device,
+    precision: torch.dtype,
+    given: Mapping[str, Any],
+    processes: int = 1,
 ) -> Plan:
     """Time the sizes that could be best, and choose.
 
-    given  settings that are decided, store and out among them; of a decided size nothing else is timed
+    given      settings that are decided, store and out among them; of a decided size nothing else is timed
+    processes  this one is timed while the others wait; all together are taken to be so many times as fast
     """
     decided = given_size(given)
     situation = Situation(hours, {}, 1.0, store.train.num_tokens, _unigram_loss(store, given))
@@ -87,12 +95,13 @@ def plan(
         speed = try_speed(config, store, device, precision, left)
         situation = replace(
             situation,
-            speeds={**situation.speeds, size: speed.tokens_per_second},
+            speeds={**situation.speeds, size: processes * speed.tokens_per_second},
             tokens_per_sequence=speed.tokens_per_sequence,
         )
         last = config, speed
     made = choose(situation, given)
-    return replace(made, reasons=(*made.reasons, left_out)) if left_out else made
+    together = f"Speeds are one process's times {processes}, as if none waited for another." if processes > 1 else ""
+    return replace(made, reasons=(*made.reasons, *filter(None, (left_out, together))))
 
 
 def _unigram_loss(store: TokenStore, given: Mapping[str, Any]) -> float:
@@ -121,11 +130,7 @@ def _work(config: PretrainConfig, store: TokenStore) -> float:
 def _network_of(folder: Path) -> dict[str, Any]:
     """What the model of `--init` is; training goes on with it, whatever a plan would choose."""
     network = load_config(BertConfig, resolve_model_folder(folder))
-    return {
-        "num_hidden_layers": network.num_hidden_layers,
-        "hidden_size": network.hidden_size,
-        "num_attention_heads": network.num_attention_heads,
-        "max_positions": network.max_position_embeddings,
+    return shape_of(folder) | {
         "hidden_dropout": network.hidden_dropout_prob,
         "attention_dropout": network.attention_probs_dropout_prob,
         "initialisation": "normal",  # says nothing: no weight begins anew

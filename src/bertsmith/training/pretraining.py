@@ -31,7 +31,7 @@ from bertsmith.training.loop import Step
 from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
-from bertsmith.training.network import PretrainedNetwork
+from bertsmith.training.network import PretrainedNetwork, with_shape_of_init
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
 from bertsmith.training.planning import planned
@@ -85,7 +85,8 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
     device = config.runtime.take_device()
     with joined(device) as processes:
         if config.recipe == PLANNED and processes.is_first:
-            config = planned(config, store)
+            config = planned(config, store, processes.count)
+        config = with_shape_of_init(config)
         return _rehearse(config, store, processes) if config.dry_run else _start(config, store, device, processes)
 
 
@@ -146,6 +147,8 @@ def _train(
     with stop_on_signal() as stop:
         model, optimiser, state = load_starting_point(run, store, checkpoint, device)
         optimiser.take_from_first(processes)
+        started = processes.of_first(state.position.elapsed_seconds)  # one clock for all, or rates would differ
+        state = replace(state, position=replace(state.position, elapsed_seconds=started))
         objective = PretrainingObjective(model)
         batches = PretrainingBatches(store.train, store.tokenizer, run.config.data, run.config.seed)
         steps = steps_of_all_phases(run.config, objective, batches, optimiser, state.position, device, stop, processes)
@@ -254,7 +257,7 @@ def _finish(
     scores = guesses.scores if guesses is not None else None
     breakdown = evaluation.break_down(model, guesses) if guesses is not None else None
     weights = optimiser.float32_weights()
-    card = model_card(run, store, state, scores, sum(weight.numel() for weight in weights.values()))
+    card = model_card(run, model.config, store, state, scores, sum(weight.numel() for weight in weights.values()))
     with stage_artefact(
         run.model, kind="model", command="pretrain", configuration=run.configuration, made_from=run.made_from
     ) as staging:
