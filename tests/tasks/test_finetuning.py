@@ -168,6 +168,13 @@ def test_a_row_that_cannot_be_predicted_is_refused_or_skipped(fine_tuned, tmp_pa
     assert [row["line"] for row in predicted(fine_tuned, path, on_error="skip")] == [1, 3]
 
 
+@pytest.mark.parametrize("verb", [PredictConfig, EvaluateConfig])
+def test_official_answers_go_by_place_so_no_row_may_be_skipped(tmp_path, verb):
+    given = {"model": tmp_path, "data" if verb is EvaluateConfig else "input": tmp_path / "a.tsv"}
+    with pytest.raises(ConfigurationError, match="needs an answer for every row"):
+        build_settings(verb, given, {"official": tmp_path / "official", "on_error": "skip"})
+
+
 def test_a_collapsed_run_is_found_early_reported_and_kept(pretrained, reviews, tmp_path, capsys):
     hopeless = {"training": {"learning_rate": 0.5, "epochs": 2}}
     result = finetune(configuration(pretrained, tmp_path / "out", reviews, hopeless))
@@ -316,6 +323,13 @@ def test_a_dry_run_passes_every_stage_and_keeps_nothing(pretrained, reviews, tmp
     assert "every stage passed" in capsys.readouterr().err
 
 
+def test_a_dry_run_of_a_grid_is_one_short_run(pretrained, reviews, tmp_path):
+    grid = {"grid": {"grid": "paper"}, "training": {"restarts": 3, "learning_rate": 1e-9}}
+    result = finetune(configuration(pretrained, tmp_path / "out", reviews, {"dry_run": True, "seeds": 5}, grid))
+    assert [(len(run.epochs), run.restarted_from) for run in result.seeds] == [(1, ())]
+    assert result.grid == ()
+
+
 def test_a_named_task_is_learnt_from_its_official_layout(pretrained, tmp_path):
     folder = tmp_path / "glue" / "CoLA"
     folder.mkdir(parents=True)
@@ -395,3 +409,24 @@ def test_input_that_is_not_there_or_not_a_pair_is_refused(fine_tuned, pretrained
     (tmp_path / "new.txt").write_text("the cat\ta dog\nthe cat\n")
     with pytest.raises(InputError, match=r"line 2: the task pairs takes two texts with a tab between, and here are 1"):
         predicted((tmp_path / "out", result), tmp_path / "new.txt")
+
+
+def test_a_second_text_for_a_model_of_one_is_refused(fine_tuned, tmp_path):
+    (tmp_path / "pairs.tsv").write_text("text\tother\tlabel\nthe cat\ta dog\tgood\n")
+    with pytest.raises(ConfigurationError, match="was fine-tuned on examples of one text, and here two texts"):
+        predicted(fine_tuned, tmp_path / "pairs.tsv", text_pair="other")
+    columns = {"columns": {"text_pair": "other"}}
+    with pytest.raises(ConfigurationError, match="was fine-tuned on examples of one text, and here two texts"):
+        evaluate(build_settings(EvaluateConfig, {"model": fine_tuned[0], "data": tmp_path / "pairs.tsv"}, columns))
+
+
+def test_a_model_of_mnli_is_scored_on_ax_by_the_metrics_of_ax(pretrained, tmp_path):
+    labels = ("entailment", "neutral", "contradiction")
+    rows = [f"the cat {index}\ta dog\t{labels[index % 3]}" for index in range(30)]
+    for name in ("train", "dev_matched"):
+        (tmp_path / f"{name}.tsv").write_text("sentence1\tsentence2\tgold_label\n" + "\n".join(rows) + "\n")
+    settings = {"task_data": {"task": "mnli"}, "training": {"epochs": 1}}
+    finetune(configuration(pretrained, tmp_path / "out", tmp_path, settings))
+    (tmp_path / "ax.tsv").write_text("Premise\tHypothesis\tLabel\n" + "\n".join(rows) + "\n")
+    scores = evaluate(EvaluateConfig(model=tmp_path / "out", data=tmp_path / "ax.tsv", task="ax")).scores
+    assert set(scores) == {"matthews", "accuracy"}

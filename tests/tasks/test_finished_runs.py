@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,18 +86,58 @@ def test_a_killed_fine_tuning_goes_on_and_ends_as_if_nothing_had_been(pretrained
     assert weights[0] == weights[1]
 
 
-def test_runs_of_other_settings_are_not_taken(pretrained, reviews, tmp_path):
-    """What stands in the folder of unfinished runs counts only for the very same settings."""
+@pytest.fixture
+def again(pretrained, reviews, tmp_path, monkeypatch):
+    """Fine-tunes with the runs of the call before still beside the folder, as if it had been killed at its very end."""
+    monkeypatch.setattr(FinishedRuns, "remove", lambda finished: None)
+    data, out = tmp_path / "reviews", tmp_path / "out"
+    shutil.copytree(reviews, data)
 
-    def config(**training):
-        layers = {"inputs": {"max_seq_length": 32}, "runtime": {"precision": "float32"}, "training": training}
-        return build_settings(
-            FinetuneConfig,
-            {"model": pretrained, "out": tmp_path / "out", "task_data": {"data": reviews}, **layers},
-        )
+    def run(**changes):
+        settings = {
+            "inputs": {"max_seq_length": 32},
+            "training": {"epochs": 1, "learning_rate": 5e-3},
+            "runtime": {"precision": "float32"},
+        }
+        shutil.rmtree(out, ignore_errors=True)
+        places = {"model": pretrained, "out": out, "task_data": {"data": data}}
+        finetune(build_settings(FinetuneConfig, settings, places, changes))
 
-    first = finetune(config(epochs=1, learning_rate=5e-3))
-    finished = FinishedRuns(tmp_path / "again")
-    finished.add("0" * 16, FinishedRun(first.seeds[0], ()), {"a": torch.zeros(1)})
-    again = finetune(config(epochs=1, learning_rate=1e-3).model_copy(update={"out": tmp_path / "again"}))
-    assert again.seeds[0].epochs != first.seeds[0].epochs
+    run.data = data
+    return run
+
+
+def test_runs_of_the_same_settings_are_taken(again, capfd):
+    again()
+    assert "done before" not in capfd.readouterr().err
+    again()
+    assert "done before" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"learning_rate": 1e-3}},
+        {"training": {"dropout": 0.2}},
+        {"inputs": {"max_seq_length": 16}},
+        {"loss": {"label_smoothing": 0.1}},
+        {"layers": {"frozen_layers": 1}},
+        {"initialisation": "random"},
+        {"seed": 1},
+        {"runtime": {"micro_batch_size": 4}},
+    ],
+    ids=str,
+)
+def test_runs_of_other_settings_are_not_taken(again, capfd, changes):
+    again()
+    again(**changes)
+    assert "done before" not in capfd.readouterr().err
+
+
+def test_runs_on_other_examples_are_not_taken(again, capfd):
+    again()
+    train = next(again.data.glob("train*"))
+    lines = train.read_text().splitlines(keepends=True)
+    train.write_text("".join(lines[:-1]))
+    again()
+    assert "done before" not in capfd.readouterr().err

@@ -1,5 +1,9 @@
 """Which settings a grid tries."""
 
+import pytest
+
+from bertsmith.core.configuration import build_settings
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.tasks.grid import GridSettings
 
 
@@ -30,3 +34,11 @@ def test_values_of_ones_own_take_the_places_of_the_grids():
         (32, 1e-3, 2),
     ]
     assert GridSettings(grid_batch_sizes=(8, 16)).cells() == [{"batch_size": 8}, {"batch_size": 16}]
+
+
+@pytest.mark.parametrize(
+    "values", [{"grid_batch_sizes": (16, 0)}, {"grid_epochs": (0,)}, {"grid_learning_rates": (-1e-4,)}], ids=str
+)
+def test_values_that_cannot_be_are_refused_before_the_first_run(values):
+    with pytest.raises(ConfigurationError, match="has to be more than 0"):
+        build_settings(GridSettings, values)

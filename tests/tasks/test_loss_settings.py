@@ -16,6 +16,17 @@ def test_blind_guessing_costs_the_entropy_of_the_labels():
         assert loss.blind_sum(torch.tensor(labels)).item() / len(labels) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("class_weights", ["equal", "balanced"])
+def test_no_other_constant_answer_costs_less_than_guessing_blindly(class_weights, smoothing):
+    labels = np.array([0] * 90 + [1] * 8 + [2] * 2)
+    loss = LabelLoss(labels, 3, LossSettings(class_weights=class_weights, label_smoothing=smoothing))
+    blind, every = loss.blind_sum(torch.from_numpy(labels)).item(), torch.from_numpy(labels)
+    for seed in range(200):
+        logits = torch.randn(3, generator=torch.Generator().manual_seed(seed)).expand(len(labels), -1)
+        assert loss.sum(logits, every).item() >= blind - 1e-3
+
+
 def test_balanced_weights_make_rare_labels_count_as_much_as_frequent_ones():
     labels = np.array([0] * 6 + [1] * 3 + [2])
     weights = LossSettings(class_weights="balanced").weights(labels, 4)

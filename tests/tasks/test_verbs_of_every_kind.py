@@ -82,6 +82,7 @@ def test_spans_are_learnt_and_the_threshold_that_is_best_on_dev_goes_with_the_mo
     assert evaluated(out, data)["f1"] == scores["best_f1"]
     assert evaluated(out, data, task="squad-2.0")["f1"] == scores["best_f1"]
     assert not AutoModelForQuestionAnswering.from_pretrained(out / "model", output_loading_info=True)[1]["missing_keys"]
+    assert 'pipeline("question-answering"' in (out / "model" / "README.md").read_text()
 
 
 def test_the_official_files_of_spans_score_as_evaluate_does(answerer, tmp_path):
@@ -158,6 +159,8 @@ def test_choices_are_learnt(pretrained, tmp_path):
     (prediction,) = TaskModel.load(out).predict([("we saw a film", ["the dog is bad", "it was good"])])
     assert (prediction.choice, prediction.text) == (1, "it was good")
     predicted(out, tmp_path / "dev.jsonl", official=tmp_path / "official")
+    card = (out / "model" / "README.md").read_text()
+    assert "pipeline(" not in card and "TaskModel.load" in card  # transformers has no pipeline for choices
     lines = (tmp_path / "official" / "predictions.tsv").read_text().splitlines()
     assert lines[0] == "index\tprediction"
     assert len(lines) == 61

@@ -13,7 +13,7 @@ from bertsmith.tasks.masked_words.named import MASKED_WORD_TASKS
 from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.sentences.glue import AX, GLUE
 from bertsmith.tasks.sentences.task import SentenceTask
-from bertsmith.tasks.spans.task import SQUAD, SpanTask
+from bertsmith.tasks.spans.task import SPAN_TASKS, SpanTask
 from bertsmith.tasks.tags.named import TAG_TASKS
 from bertsmith.tasks.tags.task import TagTask
 from bertsmith.tasks.task import Task
@@ -24,7 +24,14 @@ KINDS: Mapping[str, type[Task[Any, Any]]] = {
     kind.kind: kind for kind in (SentenceTask, SpanTask, ChoiceTask, TagTask, MaskedWordTask)
 }
 
-TASKS: Mapping[str, Task[Any, Any]] = {**GLUE, AX.name: AX, **SQUAD, **CHOICE_TASKS, **TAG_TASKS, **MASKED_WORD_TASKS}
+TASKS: Mapping[str, Task[Any, Any]] = {
+    **GLUE,
+    AX.name: AX,
+    **SPAN_TASKS,
+    **CHOICE_TASKS,
+    **TAG_TASKS,
+    **MASKED_WORD_TASKS,
+}
 
 
 def find_task(name: str) -> Task[Any, Any]:

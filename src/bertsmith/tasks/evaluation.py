@@ -19,9 +19,9 @@ from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.tasks.catalogue import find_task
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
-from bertsmith.tasks.official_files import write_official_files
+from bertsmith.tasks.official_files import require_every_row, write_official_files
 from bertsmith.tasks.parts import require_part
-from bertsmith.tasks.reading import encode_for
+from bertsmith.tasks.reading import encode_for, reading_task
 from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_model import TaskModel, network_outputs
@@ -65,6 +65,11 @@ class EvaluateConfig(Settings):
     def _has_one_thing_to_score(self) -> Self:
         if (self.data is None) == (self.minimal_pairs is None):
             raise ValueError("a model is scored either on data or on minimal_pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_no_row_out(self) -> Self:
+        require_every_row(self.official, self.on_error)
         return self
 
 
@@ -123,7 +128,7 @@ def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
     predictions = task.predictions(outputs, encoded, examples.rows)
     if config.official is not None:
         write_official_files(config.official, task, predictions, examples.rows)
-    scores = task.score(predictions, examples.rows)
+    scores = reading.score(predictions, examples.rows)  # AX is told by a model of MNLI, and has metrics of its own
     return TaskScores(config.model, path, reading.name, len(examples.rows), encoded.num_cut, scores)
 
 
@@ -134,7 +139,7 @@ def _reading_task(config: EvaluateConfig, own: Task[Any, Any]) -> Task[Any, Any]
         raise MismatchedArtefact(
             f"The model {config.model} predicts {_described(own)}; the task {task.name} asks for {_described(task)}."
         )
-    return task.with_columns(config.columns)
+    return reading_task(own, task, config.columns)
 
 
 def _described(task: Task[Any, Any]) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from rich.table import Table
 
+from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.seed_run import SeedResult, primary_score
 from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_card import task_card
 
 
 @dataclass(frozen=True)
@@ -170,16 +172,14 @@ def results_page(result: FinetuneResult) -> str:
     )
 
 
-def model_card(result: FinetuneResult) -> str:
+def model_card(result: FinetuneResult, network: TaskNetwork) -> str:
     """README.md of the model folder. It names no time and no path, so that equal runs give equal folders."""
     run = next(run for run in result.seeds if run.seed == result.best_seed)
     scores = "\n".join(
         f"| {part} {metric} | {value:.4f} |" for part, row in run.dev.items() for metric, value in row.items()
     )
-    return (
-        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [bert, bertsmith]\n---\n"
-        f"# BERT fine-tuned on {result.task}\n\n| scores of seed {run.seed} | |\n|---|---|\n{scores}\n\n"
-        "`task.json` says which columns, labels and metrics these are; `manifest.json` what it was made from.\n\n"
-        "```python\nfrom transformers import pipeline\n"
-        'pipeline("text-classification", "path/to/this/folder")("...")\n```\n'
+    body = (
+        f"| scores of seed {run.seed} | |\n|---|---|\n{scores}\n\n"
+        "`task.json` says which columns, labels and metrics these are; `manifest.json` what it was made from."
     )
+    return task_card(network, f"Fine-tuned on {result.task}", body)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bertsmith.core.configuration import Settings
 
@@ -31,6 +31,13 @@ class GridSettings(Settings):
     grid_learning_rates: tuple[float, ...] = Field((), description="learning rates to try, in the place of the grid's")
     grid_batch_sizes: tuple[int, ...] = Field((), description="batch sizes to try, in the place of the grid's")
     grid_epochs: tuple[int, ...] = Field((), description="numbers of epochs to try, in the place of the grid's")
+
+    @field_validator("grid_learning_rates", "grid_batch_sizes", "grid_epochs")
+    @classmethod
+    def _are_above_zero(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if any(value <= 0 for value in values):
+            raise ValueError("a value to try has to be more than 0")
+        return values
 
     def cells(self) -> list[Cell]:
         """Every combination, in a fixed order; one without any change where no grid is asked for."""

@@ -49,7 +49,10 @@ class LabelLoss:
         self._weights = settings.weights(known, num_labels)
         self._smoothing = settings.label_smoothing
         counts = np.maximum(np.bincount(known.astype(np.int64), minlength=num_labels), 1)
-        self._blind_logits = torch.from_numpy(np.log(counts / counts.sum())).float()  # [C]
+        asked = (1 - self._smoothing) * counts + self._smoothing * counts.mean()  # what smoothing makes of the counts
+        if self._weights is not None:
+            asked = asked * self._weights.numpy()
+        self._blind_logits = torch.from_numpy(np.log(asked / asked.sum())).float()  # [C]
 
     def sum(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The sum over all labels, [N, C] and [N] to []."""
@@ -59,5 +62,5 @@ class LabelLoss:
         )
 
     def blind_sum(self, labels: Tensor) -> Tensor:
-        """The same of always giving each label its share of the training examples: [N] to []."""
+        """The same of always giving each label the probability that costs least on the training examples: [N] to []."""
         return self.sum(self._blind_logits.to(labels.device).expand(len(labels), -1), labels)

@@ -24,7 +24,8 @@ def require_part(folder: Path, task: Task[Any, Any], part: str) -> Path:
     path = find_part(folder, task, part)
     if path is None:
         if not folder.is_dir():
-            raise InputError(f"{folder} is not a folder. Give --data the folder with the task's files.")
+            what = "is not a folder" if folder.exists() else "is not there"
+            raise InputError(f"{folder} {what}. Give --data the folder with the task's files, or one file.")
         names = " or ".join(_names(task, part))
         raise InputError(f"{folder} has no file for the part '{part}' of {task.name}: expected {names}.")
     return path

@@ -8,9 +8,9 @@ A file in the task's own layout is read whole.
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bertsmith.core.artefact import require_free
 from bertsmith.core.configuration import Settings
@@ -18,7 +18,8 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_stream import guess_format, open_input
-from bertsmith.tasks.official_files import write_official_files
+from bertsmith.tasks.official_files import require_every_row, write_official_files
+from bertsmith.tasks.reading import reading_task
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_model import TaskModel
@@ -47,6 +48,11 @@ class PredictConfig(Settings):
     max_seq_length: int | None = Field(None, ge=4, description="longest input in tokens; default: as in fine-tuning")
     runtime: InferenceSettings = InferenceSettings()
 
+    @model_validator(mode="after")
+    def _leaves_no_row_out(self) -> Self:
+        require_every_row(self.official, self.on_error)
+        return self
+
 
 def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
     """Predict each example, in input order, as the task's `entry` says it: {"line", "label", "probabilities"}, ...
@@ -54,7 +60,8 @@ def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
     raises  InputError for a file, row or column that cannot be used
     """
     model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
-    task = model.task.with_columns(ColumnSettings(text=config.text, text_pair=config.text_pair))
+    columns = ColumnSettings(text=config.text, text_pair=config.text_pair)
+    task = reading_task(model.task, model.task, columns)
     input_format = "task" if config.official is not None else _named_format(config, task)
     if input_format == "task":
         yield from _predict_whole_file(config, model, task)
@@ -93,7 +100,7 @@ def _named_format(config: PredictConfig, task: Task[Any, Any]) -> InputFormat | 
     ending = config.input.suffix.lower()
     if ending == ".txt":
         return "lines"
-    return FORMATS.get(ending, "task" if ending in task.endings else "lines")
+    return FORMATS.get(ending, "task" if ending == ".json" or ending in task.endings else "lines")
 
 
 def _examples(stream: BinaryIO, input_format: str, task: Task[Any, Any], bad_rows: BadRows) -> Iterator[Any]:

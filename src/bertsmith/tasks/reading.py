@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.gpt_configuration import GptConfig
+from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.sentences.task import SentenceTask
@@ -42,6 +44,22 @@ def encode_for(
     rows = [_with_marks(_in_both_orders(row) if both_orders else row, tokenizer.mask_id) for row in encoded.rows]
     kept = limits.model_copy(update={"long_texts": "mean"}) if both_orders else limits
     return replace(encoded, rows=rows, limits=kept)
+
+
+def reading_task(own: Task[Any, Any], named: Task[Any, Any], columns: ColumnSettings) -> Task[Any, Any]:
+    """What reads the files for a model: a task and the columns that were named.
+
+    own     the model's task
+    raises  ConfigurationError where that would read two texts for a model of one, or one for a model of two
+    """
+    task = named.with_columns(columns)
+    if isinstance(own, SentenceTask) and isinstance(task, SentenceTask) and own.is_pair != task.is_pair:
+        asked, wanted = ("two texts", "one text") if task.is_pair else ("one text", "two texts")
+        raise ConfigurationError(
+            f"The model was fine-tuned on examples of {wanted}, and here {asked} would be read. Give "
+            f"the columns that it was fine-tuned on."
+        )
+    return task
 
 
 def _with_marks(row: EncodedExample, extract: int) -> EncodedExample:

@@ -37,6 +37,7 @@ from bertsmith.tasks.finetuning_result import (
 from bertsmith.tasks.finetuning_runs import Workshop, log_of, run_cells, weights_of
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.finished_runs import FinishedRuns
+from bertsmith.tasks.grid import GridSettings
 from bertsmith.tasks.report.finetuning_report import REPORT_FILE, FinetuningReport, write_report
 from bertsmith.tasks.seed_run import EncodedPart, predict_part
 from bertsmith.tasks.task_data import TaskData, load_task_data
@@ -65,8 +66,9 @@ def finetune_task(config: FinetuneConfig) -> FinetuneResult:
         )
         return result
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
-        training = config.training.model_copy(update={"epochs": 1})
-        short = {"out": Path(folder) / "finetuned", "seeds": 1, "training": training}
+        first_cell = {**config.grid.cells()[0], "epochs": 1, "restarts": 0}
+        training = config.training.model_copy(update=first_cell)
+        short = {"out": Path(folder) / "finetuned", "seeds": 1, "training": training, "grid": GridSettings()}
         result = _finetune(config.model_copy(update=short), data.first(_REHEARSAL_EXAMPLES))
     console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
     return replace(result, out=config.out)
@@ -108,7 +110,8 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         predictions = {name: predict_part(network, data.task, part) for name, part in dev.items()}
         _report(staging.folder, shop, result, predictions)
         with stage_artefact(staging.folder / "model", kind="model", **provenance) as inner:
-            save_model(network, inner.folder, tokenizer, model_card=model_card(result), weights=weights)
+            inner.facts |= {"seed": best.seed, "cell": dict(chosen.cell)}
+            save_model(network, inner.folder, tokenizer, model_card=model_card(result, network), weights=weights)
             first = next(iter(dev))
             tuned = data.task.tuned(predictions[first], dev[first].examples.rows)
             save_task(inner.folder, tuned, config.inputs, seed=best.seed)

@@ -225,6 +225,15 @@ def test_what_finetune_wrote_is_loaded_with_its_settings(pretrained, reviews, tm
         BertClassifier.load(pretrained)
 
 
+def test_of_several_runs_the_settings_of_the_one_that_was_kept_are_loaded(pretrained, reviews, tmp_path):
+    config = {"model": pretrained, "out": tmp_path / "out", "task_data": {"data": reviews}, "seeds": 2}
+    grid = {"grid": {"grid_learning_rates": (1e-9, 5e-3)}}
+    settings = {"inputs": {"max_seq_length": 32}, "training": {"epochs": 2}, "runtime": {"precision": "float32"}}
+    result = finetune_task(build_settings(FinetuneConfig, config, settings, grid))
+    loaded = BertClassifier.load(tmp_path / "out")
+    assert (loaded.seed, loaded.learning_rate) == (result.best_seed, result.cell["learning_rate"])
+
+
 def test_cross_validation_on_texts_that_were_not_learnt(pretrained):
     assert min(cross_val_score(BertClassifier(pretrained, **FAST), TEXTS, LABELS, cv=2)) > 0.9
 

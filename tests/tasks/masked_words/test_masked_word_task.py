@@ -205,6 +205,14 @@ def test_a_network_that_finds_all_pieces_alike_is_not_right():
     assert prediction.answer_rank == 6
 
 
+def test_rows_of_embeddings_that_are_no_piece_are_no_answer():
+    ids = (np.zeros(3, dtype=np.int32),)
+    logits = np.array([[0.0, 1.0, 2.0, 9.0]], dtype=np.float32)
+    prediction = word_prediction(logits, EncodedExample(ids, ids, np.array(2), list("abc")))
+    assert (prediction.word, prediction.answer_rank) == ("c", 1)
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+
 def test_the_signs_of_a_blind_cloze():
     examples = [SentenceExample("[MASK]", None, label, 1) for label in ("cat", "cat", "dog", "man")]
 

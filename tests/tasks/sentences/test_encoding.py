@@ -91,8 +91,11 @@ def test_windows_hold_every_token_of_a_long_text(tokenizer, length, second, max_
     if total <= room:
         assert len(row.token_ids) == 1
         return
-    kept_first = 0 if second is None else min(length, room // 2)
+    kept_first = 0 if second is None else min(length, max(room // 2, room - second))
     windows = [ids[1:-1] if second is None else ids[kept_first + 2 : -1] for ids in row.token_ids]
+    if second is not None:
+        kept = tokenizer.encode(texts[0])[:kept_first]
+        assert all(ids[1 : kept_first + 1].tolist() == kept for ids in row.token_ids)
     covered = 0
     for number, window in enumerate(windows):
         start = number * min(stride, room - kept_first)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -161,3 +162,22 @@ def test_a_folder_without_a_task_description_is_no_fine_tuned_model(tmp_path):
         (tmp_path / "task.json").write_text(content)
         with pytest.raises(ArtefactError, match="is not a task description"):
             load_task(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["2.5", "7", "inf"], "If they are scores, use --regression"),
+        (["2.5", "2.5"], "every row has the label '2.5'"),
+        ([(), ()], "no row has a label"),
+    ],
+)
+def test_labels_that_are_none_are_refused(labels, message):
+    examples = Examples(Path("a.csv"), [SentenceExample("text", None, label, 1) for label in labels])
+    with pytest.raises(InputError, match=message):
+        infer_labels(examples)
+
+
+def test_names_that_begin_with_a_number_are_names():
+    examples = Examples(Path("a.csv"), [SentenceExample("text", None, label, 1) for label in ("A20", "2.5", "x")])
+    assert infer_labels(examples) == ("2.5", "A20", "x")

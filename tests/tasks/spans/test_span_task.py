@@ -18,7 +18,7 @@ from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.seed_run import EncodedPart, SeedSettings, run_seed
 from bertsmith.tasks.spans.decoding import SpanCandidate, SpanPrediction
 from bertsmith.tasks.spans.squad_file import Answer, Question
-from bertsmith.tasks.spans.task import SQUAD, SpanTask
+from bertsmith.tasks.spans.task import SPAN_TASKS, SpanTask
 from bertsmith.tasks.tables import Row
 from bertsmith.tasks.task import Examples
 from bertsmith.training.optimiser import OptimiserSettings
@@ -111,7 +111,7 @@ def test_a_tiny_network_finds_out_that_there_is_no_answer(tmp_path, tokenizer, t
 
 
 def test_a_task_with_unanswerable_questions_also_says_what_the_best_threshold_gives():
-    task = SQUAD["squad-2.0"]
+    task = SPAN_TASKS["squad-2.0"]
     questions = [question("a", "the cat"), question("b", "sat"), question("c"), question("d")]
     predictions = [
         prediction("cat", -1.0),
@@ -133,8 +133,17 @@ def test_a_task_with_unanswerable_questions_also_says_what_the_best_threshold_gi
     assert better == replace(task, null_threshold=-1.0)
 
 
+def test_where_it_is_best_never_to_answer_the_tuned_task_never_does():
+    task = SPAN_TASKS["squad-2.0"]
+    questions = [question("a"), question("b"), question("c", "cat")]
+    predictions = [prediction("dog", -3.0), prediction("dog", -2.0), prediction("cat", -1.0)]
+    tuned = task.tuned(predictions, questions)
+    assert tuned.null_threshold is not None
+    assert all(one.null_odds > tuned.null_threshold for one in predictions)
+
+
 def test_a_task_where_every_question_has_an_answer_is_not_tuned():
-    task = SQUAD["squad"]
+    task = SPAN_TASKS["squad"]
     questions = [question("a", "the cat"), question("b", "sat")]
     predictions = [prediction("cat", 5.0), prediction("the", -5.0)]
     assert task.score(predictions, questions) == {"f1": 0.5, "exact_match": 0.5}
@@ -142,15 +151,15 @@ def test_a_task_where_every_question_has_an_answer_is_not_tuned():
 
 
 def test_parts_without_one_kind_of_question_have_no_score_for_it():
-    scores = SQUAD["squad-2.0"].score([prediction("cat", 0.0)], [question("a", "cat")])
+    scores = SPAN_TASKS["squad-2.0"].score([prediction("cat", 0.0)], [question("a", "cat")])
     assert "no_answer_accuracy" not in scores
-    scores = SQUAD["squad-2.0"].score([prediction("cat", 1.0, none=True)], [question("a")])
+    scores = SPAN_TASKS["squad-2.0"].score([prediction("cat", 1.0, none=True)], [question("a")])
     assert "has_answer_f1" not in scores
     assert scores["f1"] == 1
 
 
 def test_the_score_of_a_tuned_task_is_the_best_score(tokenizer):
-    task = SQUAD["squad-2.0"]
+    task = SPAN_TASKS["squad-2.0"]
     random = np.random.default_rng(1)
     questions = [
         Question(str(index), "the cat sat on a mat", "who", () if index % 3 else (Answer("cat", 4),), index % 3 > 0)
@@ -187,28 +196,28 @@ def test_character_scoring_is_an_option():
 )
 def test_signs_of_blindness(predictions, no_better, constant):
     questions = [question("a", "cat"), question("b", "sat")]
-    blindness = SQUAD["squad-2.0"].blindness(predictions, questions)
+    blindness = SPAN_TASKS["squad-2.0"].blindness(predictions, questions)
     assert (blindness.no_better, blindness.constant_answer) == (no_better, constant)
 
 
 def test_never_answering_is_not_better_than_blind():
     questions = [question("a", "cat"), question("b"), question("c")]
     mute = [prediction("the", 1.0, none=True)] * 3
-    blindness = SQUAD["squad-2.0"].blindness(mute, questions)
+    blindness = SPAN_TASKS["squad-2.0"].blindness(mute, questions)
     assert (blindness.no_better, blindness.constant_answer) == (True, "'no answer'")
-    assert SQUAD["squad-2.0"].blindness(mute[:1], [question("b")]).constant_answer is None
+    assert SPAN_TASKS["squad-2.0"].blindness(mute[:1], [question("b")]).constant_answer is None
 
 
 # --- descriptions -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", [*SQUAD.values(), SpanTask("own", scoring="characters", null_threshold=-1.25)])
+@pytest.mark.parametrize("task", [*SPAN_TASKS.values(), SpanTask("own", scoring="characters", null_threshold=-1.25)])
 def test_a_task_is_stored_as_json(task):
     assert TypeAdapter(SpanTask).validate_python(json.loads(json.dumps(asdict(task)))) == task
 
 
 def test_the_papers_settings_are_recommended():
-    one, two = SQUAD["squad"].recommended, SQUAD["squad-2.0"].recommended
+    one, two = SPAN_TASKS["squad"].recommended, SPAN_TASKS["squad-2.0"].recommended
     assert one == {
         "training": {"epochs": 3, "learning_rate": 5e-5, "batch_size": 32},
         "inputs": {"max_seq_length": 384},
@@ -217,8 +226,8 @@ def test_the_papers_settings_are_recommended():
 
 
 def test_the_official_files_are_known():
-    assert SQUAD["squad"].files["train"] == ("train-v1.1.json", "train.json")
-    assert SQUAD["squad-2.0"].files["dev"] == ("dev-v2.0.json", "dev.json")
+    assert SPAN_TASKS["squad"].files["train"] == ("train-v1.1.json", "train.json")
+    assert SPAN_TASKS["squad-2.0"].files["dev"] == ("dev-v2.0.json", "dev.json")
     assert SpanTask.of_files("own").files == {}
     assert SpanTask.endings == (".json",)
 
@@ -235,7 +244,7 @@ def test_unanswerable_training_questions_make_a_task_that_may_say_so(tmp_path):
 
 
 def test_columns_and_label_settings_are_refused(tokenizer, tiny_config):
-    task = SQUAD["squad"]
+    task = SPAN_TASKS["squad"]
     assert task.with_columns(ColumnSettings()) is task
     with pytest.raises(ConfigurationError, match="not for spans"):
         task.with_columns(ColumnSettings(text="context"))
@@ -249,7 +258,7 @@ def test_columns_and_label_settings_are_refused(tokenizer, tiny_config):
 
 
 def test_a_row_a_line_and_a_pair_are_questions():
-    task = SQUAD["squad"]
+    task = SPAN_TASKS["squad"]
     row = task.example_of_row(Row(3, {"question": "who", "context": "the cat", "id": "x"}))
     assert row == Question("x", "the cat", "who")
     assert task.example_of_line(7, "who\tthe cat") == Question("7", "the cat", "who")
@@ -259,20 +268,20 @@ def test_a_row_a_line_and_a_pair_are_questions():
 @pytest.mark.parametrize(("line", "parts"), [("the cat", 1), ("who\tthe\tcat", 3)])
 def test_a_line_without_exactly_one_tab_is_refused(line, parts):
     with pytest.raises(ValueError, match=f"a question and a context with a tab between, and here are {parts} parts"):
-        SQUAD["squad"].example_of_line(1, line)
+        SPAN_TASKS["squad"].example_of_line(1, line)
 
 
 @pytest.mark.parametrize("value", ["the cat", ("who",), ("who", 7), ("who", " "), None])
 def test_a_value_that_is_no_pair_is_refused(value):
     with pytest.raises(InputError, match=r"takes a pair \(question, context\)"):
-        SQUAD["squad"].example_of(value)
+        SPAN_TASKS["squad"].example_of(value)
 
 
 def test_an_entry_says_where_the_answer_stands():
     asked = question("x", "cat")
     found = prediction("cat", -2.5, place=4)
     entry = {"id": "x", "answer": "cat", "start": 4, "end": 7, "probability": 0.5}
-    assert SQUAD["squad"].entry(asked, found) == entry
-    assert SQUAD["squad-2.0"].entry(asked, found) == entry | {"null_odds": -2.5}
-    none = SQUAD["squad-2.0"].entry(asked, prediction("cat", 2.5, none=True))
+    assert SPAN_TASKS["squad"].entry(asked, found) == entry
+    assert SPAN_TASKS["squad-2.0"].entry(asked, found) == entry | {"null_odds": -2.5}
+    none = SPAN_TASKS["squad-2.0"].entry(asked, prediction("cat", 2.5, none=True))
     assert (none["answer"], none["start"], none["end"]) == ("", None, None)

@@ -9,7 +9,7 @@ from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.spans.squad_file import Answer, Question, read_questions
 from bertsmith.tasks.spans.squad_predictions import write_squad_predictions
 from bertsmith.tasks.spans.squad_scores import best_threshold, score_answers
-from bertsmith.tasks.spans.task import SQUAD
+from bertsmith.tasks.spans.task import SPAN_TASKS
 
 
 def predicted(tokenizer, task, count=30):
@@ -28,15 +28,16 @@ def predicted(tokenizer, task, count=30):
     return questions, task.predictions(outputs, encoded, questions)
 
 
-@pytest.mark.parametrize("name", SQUAD)
+@pytest.mark.parametrize("name", SPAN_TASKS)
 def test_written_predictions_score_as_those_in_memory(tokenizer, tmp_path, name):
-    task = SQUAD[name]
+    task = SPAN_TASKS[name]
     questions, predictions = predicted(tokenizer, task)
     write_squad_predictions(tmp_path / "out", questions, predictions)
     texts = json.loads((tmp_path / "out" / "predictions.json").read_text(encoding="utf-8"))
     odds = json.loads((tmp_path / "out" / "null_odds.json").read_text(encoding="utf-8"))
     assert list(texts) == list(odds) == [question.id for question in questions]
-    scores = score_answers([texts[question.id] for question in questions], questions, unanswerable=name == "squad-2.0")
+    answers = [texts[question.id] for question in questions]
+    scores = score_answers(answers, questions, rules=task.scoring, unanswerable=name == "squad-2.0")
     in_memory = task.score(predictions, questions)
     assert (scores.f1.mean(), scores.exact_match.mean()) == (in_memory["f1"], in_memory["exact_match"])
     assert scores.num_missing == 0
@@ -50,7 +51,7 @@ def test_written_predictions_score_as_those_in_memory(tokenizer, tmp_path, name)
 
 
 def test_the_candidates_are_written_the_best_first(tokenizer, tmp_path):
-    questions, predictions = predicted(tokenizer, SQUAD["squad-2.0"], count=3)
+    questions, predictions = predicted(tokenizer, SPAN_TASKS["squad-2.0"], count=3)
     write_squad_predictions(tmp_path, questions, predictions)
     n_best = json.loads((tmp_path / "nbest_predictions.json").read_text(encoding="utf-8"))
     for question, prediction in zip(questions, predictions, strict=True):
@@ -64,7 +65,7 @@ def test_the_candidates_are_written_the_best_first(tokenizer, tmp_path):
 
 
 def test_the_files_are_utf_8_and_leave_nothing_beside_them(tokenizer, tmp_path):
-    questions, predictions = predicted(tokenizer, SQUAD["squad"])
+    questions, predictions = predicted(tokenizer, SPAN_TASKS["squad"])
     for _ in range(2):  # a second time takes the place of the first
         write_squad_predictions(tmp_path, questions, predictions)
     names = {path.name for path in tmp_path.iterdir()}

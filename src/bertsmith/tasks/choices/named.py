@@ -18,8 +18,11 @@ from bertsmith.tasks.choices.task import ChoiceTask
 
 # BERT 4.4: "We fine-tune the model for 3 epochs with a learning rate of 2e-5 and a batch size of 16."
 _PAPER: Mapping[str, Mapping[str, Any]] = {"training": {"epochs": 3, "learning_rate": 2e-5, "batch_size": 16}}
-# What DREAM's authors give for BERT-Base (nlpdata/mrc_bert_baseline), with inputs of 512 tokens.
-_DREAM: Mapping[str, Mapping[str, Any]] = {"training": {"epochs": 8, "learning_rate": 2e-5, "batch_size": 24}}
+# What DREAM's authors give for BERT-Base (nlpdata/mrc_bert_baseline).
+_DREAM: Mapping[str, Mapping[str, Any]] = {
+    "training": {"epochs": 8, "learning_rate": 2e-5, "batch_size": 24},
+    "inputs": {"max_seq_length": 512},
+}
 
 
 def _turkish_plu(subset: str) -> ChoiceTask:

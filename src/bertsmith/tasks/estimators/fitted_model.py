@@ -33,6 +33,7 @@ from bertsmith.tasks.parts import hold_out
 from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.seed_run import EncodedPart, SeedSettings, run_seed
 from bertsmith.tasks.task import Examples, Task
+from bertsmith.tasks.task_card import task_card
 from bertsmith.tasks.task_file import save_task
 from bertsmith.tasks.task_model import TaskModel
 from bertsmith.tasks.task_network import load_network
@@ -43,20 +44,7 @@ from bertsmith.training.precision import PrecisionName, choose_precision
 IN_MEMORY = Path("X")  # what stands in messages where a file would have a name
 
 _WATCHED = 64  # training examples that are predicted after each epoch, where nothing is held out
-_MODEL_CARD = """---
-library_name: transformers
-pipeline_tag: {pipeline}
-tags: [bert, bertsmith]
----
-# BERT fine-tuned in memory: {task}
-
-`task.json` says what the labels are; `manifest.json` what it was made from, and with which settings.
-
-```python
-from transformers import pipeline
-pipeline("{pipeline}", "path/to/this/folder")("...")
-```
-"""
+_ON_THE_FOLDER = "`task.json` says what the labels are; `manifest.json` what it was made from, and with which settings."
 
 
 class FitSettings(Settings):
@@ -114,14 +102,13 @@ class FittedModel:
             model = TaskModel(network, model.tokenizer, model.task, model.limits)
         return model.predict(values)
 
-    def save(self, folder: Path, pipeline: str, **facts: Any) -> None:  # noqa: ANN401
+    def save(self, folder: Path, **facts: Any) -> None:  # noqa: ANN401
         """Write a task model folder as `finetune` does, for `evaluate`, `predict` and transformers.
 
-        pipeline  what transformers calls such a task
-        facts     what the manifest tells besides
-        raises    ArtefactExists if the folder is there
+        facts   what the manifest tells besides
+        raises  ArtefactExists if the folder is there
         """
-        card = _MODEL_CARD.format(pipeline=pipeline, task=self.model.task.name)
+        card = task_card(self.model.network, f"Fine-tuned in memory: {self.model.task.name}", _ON_THE_FOLDER)
         configuration = self.settings.model_dump(mode="json")
         with stage_artefact(
             folder, kind="model", command="fit", configuration=configuration, made_from=self.made_from
@@ -145,6 +132,8 @@ def load_fitted(
     told = dict(manifest.configuration)
     for group in manifest.configuration.values():
         told |= group if isinstance(group, Mapping) else {}
+    told |= manifest.facts.get("cell", {})  # of the run that `finetune` kept, where it tried several settings and seeds
+    told["seed"] = manifest.facts.get("seed", told["seed"])
     arguments = {name: told[name] for name in signature(estimator_class).parameters if name in told}
     return FittedModel(model, FitSettings.of(told), manifest.made_from), arguments, manifest.facts
 

@@ -137,7 +137,7 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, folder: str | Path) -> None:
         """Write a task model folder, as `finetune` does. Raises ArtefactExists if it is there."""
         check_is_fitted(self)
-        self.fitted_.save(Path(folder), "text-classification", classes=self.classes_.tolist())
+        self.fitted_.save(Path(folder), classes=self.classes_.tolist())
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -222,7 +222,7 @@ class BertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, folder: str | Path) -> None:
         """Write a task model folder, as `finetune` does. Raises ArtefactExists if it is there."""
         check_is_fitted(self)
-        self.fitted_.save(Path(folder), "text-classification")
+        self.fitted_.save(Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

@@ -110,7 +110,7 @@ class BertTagger(BaseEstimator):  # type: ignore[misc]
     def save(self, folder: str | Path) -> None:
         """Write a task model folder, as `finetune` does. Raises ArtefactExists if it is there."""
         check_is_fitted(self)
-        self.fitted_.save(Path(folder), "token-classification")
+        self.fitted_.save(Path(folder))
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

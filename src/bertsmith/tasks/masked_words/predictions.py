@@ -43,7 +43,11 @@ def label_prediction(outputs: Outputs, labels: Sequence[str]) -> LabelPrediction
 
 
 def word_prediction(outputs: Outputs, row: EncodedExample) -> WordPrediction:
-    """The logits of one example, [1, V], as a prediction; `row.origin` holds the pieces of the vocabulary."""
+    """The logits of one example, [1, V], as a prediction; `row.origin` holds the pieces of the vocabulary.
+
+    A network may have more rows of embeddings than there are pieces: these are nothing that can be said.
+    """
+    outputs = outputs[:, : len(row.origin)]
     logits = torch.from_numpy(outputs[0])
     best = logits.topk(min(_SHOWN, len(logits)))
     shares = (best.values - logits.logsumexp(dim=0)).exp().tolist()

@@ -218,7 +218,7 @@ def _what_was_done(report: FinetuningReport) -> Iterator[page.Markup]:
     config = report.settings.with_cell(report.result.cell)
     start = "" if config.initialisation == "pretrained" else f", untrained ({config.initialisation} initial weights)"
     yield page.heading("What was done")
-    yield page.paragraph(f"The model {report.model}{start}, fine-tuned with one added layer in {report.precision}.")
+    yield page.paragraph(f"The model {report.model}{start}, {_way(report)} in {report.precision}.")
     rows = []
     for name, part in report.parts.items():
         cut, skipped = part.encoded.num_cut, len(part.examples.skipped)
@@ -237,13 +237,25 @@ def _what_was_done(report: FinetuningReport) -> Iterator[page.Markup]:
     yield page.paragraph(page.Markup(" · ".join(told)), "note")
 
 
+def _way(report: FinetuningReport) -> str:
+    """In words, what was learnt."""
+    strategy = report.settings.strategy
+    if strategy.strategy == "feature-based":
+        return "kept as it is, with a BiLSTM that was trained on its states"
+    if strategy.has_bilstm:
+        return "fine-tuned with a BiLSTM on its states"
+    if report.task.kind == "masked-words":
+        return "fine-tuned with the head that it was pre-trained with"
+    return "fine-tuned with one added layer"
+
+
 def _settings(config: FinetuneConfig) -> Iterator[tuple[str, str]]:
     """Names and values: those of the training, the longest input, and of the others those that are not the defaults."""
     for name, value in config.training.model_dump().items():
         if value is not None:
             yield _words(name), _value(value)
     yield "max seq length", _value(config.inputs.max_seq_length)
-    others: tuple[Settings, ...] = (config.inputs, config.loss, config.layers)
+    others: tuple[Settings, ...] = (config.inputs, config.loss, config.layers, config.strategy)
     for group in others:
         for name, value in group.model_dump().items():
             if name != "max_seq_length" and value != type(group).model_fields[name].default:

@@ -1,7 +1,8 @@
 """Examples -> what the network reads: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` (BERT 3, figure 4).
 
 A text too long is cut at its end (of a pair, the longer one first), or read in windows. In windows, the first text of a
-pair stays (cut to half of the length if need be) and the second one moves. Every cut example is counted.
+pair stays (cut to half of the length where the second one needs the other half) and the second one moves. Every cut
+example is counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,7 +66,7 @@ def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[
         return [(first[:keep_first], second[:keep_second])], True
     if second is None:
         return [(window, None) for window in _cut(first, room, limits.stride)], False
-    kept = first[: room // 2]
+    kept = first[: max(room // 2, room - len(second))]
     return [(kept, window) for window in _cut(second, room - len(kept), limits.stride)], len(kept) < len(first)
 
 

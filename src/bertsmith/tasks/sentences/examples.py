@@ -162,14 +162,13 @@ def _report_empty_texts(path: Path, examples: Sequence[SentenceExample]) -> None
 def infer_labels(examples: Examples[SentenceExample]) -> tuple[str, ...]:
     """The distinct labels: in the order of numbers if all are whole numbers, else in code-point order.
 
-    raises  InputError if there is only one, or if they look like scores
+    raises  InputError if there is none or only one, or if they look like scores
     """
     rows = [example.label for example in examples.rows]
     labels = sorted({str(label) for row in rows for label in (row if isinstance(row, tuple) else (row,))})
     if len(labels) < 2:
-        raise InputError(
-            f"{examples.source}: every row has the label '{labels[0]}'. Classification needs at least two labels."
-        )
+        has = f"every row has the label '{labels[0]}'" if labels else "no row has a label"
+        raise InputError(f"{examples.source}: {has}. Classification needs at least two labels.")
     if len(labels) > _MOST_LABELS or _are_fractions(labels):
         raise InputError(
             f"{examples.source}: the label column has {len(labels):,} distinct values, such as '{labels[0]}' and "
@@ -182,7 +181,9 @@ def infer_labels(examples: Examples[SentenceExample]) -> tuple[str, ...]:
 
 
 def _are_fractions(labels: Sequence[str]) -> bool:
+    """Whether all are numbers, and some of them not whole."""
     try:
-        return any(not float(label).is_integer() for label in labels)
-    except (ValueError, OverflowError):
+        numbers = [float(label) for label in labels]
+    except ValueError:
         return False
+    return any(not number.is_integer() for number in numbers)

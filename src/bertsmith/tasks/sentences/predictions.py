@@ -3,6 +3,7 @@
 Legend: N examples, C outputs of the network.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -74,11 +75,14 @@ def predictions_of(outputs: Outputs, labels: Sequence[str] | None, *, several: b
     ]
 
 
-def in_words(prediction: Prediction) -> str:
-    """The label, the labels with commas between, or the number."""
+def in_words(prediction: Prediction, score_range: tuple[float, float] | None = None) -> str:
+    """The label, the labels with commas between, or the number, brought into its range if it has one."""
     if isinstance(prediction, LabelPrediction):
         return prediction.label
-    return ",".join(prediction.labels) if isinstance(prediction, LabelsPrediction) else str(prediction.score)
+    if isinstance(prediction, LabelsPrediction):
+        return ",".join(prediction.labels)
+    low, high = score_range or (-math.inf, math.inf)
+    return str(min(max(prediction.score, low), high))
 
 
 def as_values(predictions: Sequence[Prediction], labels: Sequence[str] | None) -> Values:

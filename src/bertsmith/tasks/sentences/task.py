@@ -177,7 +177,7 @@ class SentenceTask:
         self, folder: Path, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]
     ) -> None:
         """`predictions.tsv`: the label or the score of each example; of several labels, all with commas between."""
-        write_answers(folder, map(in_words, predictions))
+        write_answers(folder, (in_words(prediction, self.score_range) for prediction in predictions))
 
     def tuned(self, predictions: Sequence[Prediction], examples: Sequence[SentenceExample]) -> Self:
         """The same task: nothing is chosen."""

@@ -53,10 +53,11 @@ class AnswerScores:
 
 @dataclass(frozen=True)
 class BestThreshold:
-    """The highest mean that any threshold of the null odds gives, and that threshold."""
+    """The highest mean that any threshold of the null odds gives, that threshold, and how many questions it answers."""
 
     score: float
     threshold: float
+    num_answers: int
 
 
 def score_answers(
@@ -140,7 +141,7 @@ def best_threshold(
     sums = np.cumsum([np.count_nonzero(~has_answer), *changes[order]])
     best = int(sums.argmax())  # the first of equals
     threshold = float(null_odds[order[best - 1]]) if best else 0.0
-    return BestThreshold(float(sums[best]) / len(scores), threshold)
+    return BestThreshold(float(sums[best]) / len(scores), threshold, best)
 
 
 def _gold_answers(question: Question, *, unanswerable: bool) -> list[str]:

@@ -12,6 +12,7 @@ dev; so does `tuned`. What may be said about such a score:
 After `tuned`, f1 on the dev file that it was tuned on is best_f1; on any other file f1 is honest again.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -182,10 +183,18 @@ class SpanTask:
         write_squad_predictions(folder, examples, predictions)
 
     def tuned(self, predictions: Sequence[SpanPrediction], examples: Sequence[Question]) -> Self:
-        """The task with the threshold that is best for F1 on these questions; the same if all have an answer."""
+        """The task with the threshold that is best for F1 on these questions; the same if all have an answer.
+
+        Where it is best never to answer, the threshold is just below all null odds: the official script has 0 there,
+        which is below all probabilities, and null odds may be negative.
+        """
         if not self.has_unanswerable:
             return self
-        return replace(self, null_threshold=self.best_thresholds(predictions, examples)[0].threshold)
+        best = self.best_thresholds(predictions, examples)[0]
+        if best.num_answers:
+            return replace(self, null_threshold=best.threshold)
+        lowest = min(prediction.null_odds for prediction in predictions)
+        return replace(self, null_threshold=math.nextafter(lowest, -math.inf))
 
     def blindness(self, predictions: Sequence[SpanPrediction], examples: Sequence[Question]) -> Blindness:
         """Whether all answers are the same, or no better than the whole text, or "no answer", for every question."""
@@ -238,6 +247,11 @@ def _squad(name: str, version: str, null_threshold: float | None) -> SpanTask:
     return SpanTask(name, null_threshold=null_threshold, files=files)
 
 
-SQUAD: Mapping[str, SpanTask] = {
-    task.name: task for task in (_squad("squad", "1.1", None), _squad("squad-2.0", "2.0", 0.0))
+_CMRC = SpanTask(  # Cui et al. 2019: Chinese, in SQuAD 1.1's layout, with rules of its own for scoring
+    "cmrc2018",
+    scoring="characters",
+    files={part: (f"cmrc2018_{part}.json", f"{part}.json") for part in ("train", "dev")},
+)
+SPAN_TASKS: Mapping[str, SpanTask] = {
+    task.name: task for task in (_squad("squad", "1.1", None), _squad("squad-2.0", "2.0", 0.0), _CMRC)
 }

@@ -24,7 +24,7 @@ _WHITE_SPACE = re.compile(r"\s")
 
 def write_conll_predictions(path: Path, sentences: Sequence[Sentence], predictions: Sequence[TagPrediction]) -> None:
     """Write a file: all sentences with their predicted tags, with gold tags if they have some."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
         file.writelines(f"{line}\n" for line in conll_lines(sentences, predictions))
 
 
