@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertsmith.tasks.metrics import METRICS
 from matplotlib.figure import Figure
 
 from bertsmith.core.artefact import read_manifest
+from bertsmith.tasks.sentences.metrics import METRICS
 from bertsmith.tasks.task_data import ColumnSettings, TaskDataSettings, load_task_data
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.metrics_log import read_metrics

@@ -2,9 +2,11 @@
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bertsmith.study.cell import Cell, cell_name, read_cell
 from bertsmith.study.study_file import load_study
@@ -65,14 +67,15 @@ def every_task_table() -> str:
     return "\n".join([header, "|---|---|---|---|---|---|---|", *rows]) + "\n"
 
 
-def study_table(study: str, *, minutes: bool = False, tasks: bool = True) -> str:
+def study_table(study: str, *, folder: str | None = None, minutes: bool = False, tasks: bool = True) -> str:
     """What each variant of a study came to on held-out text and on its tasks; over its seeds if there are several.
 
+    folder   of its cells, if not the study's own: the same study on another text
     minutes  show them: for cells whose machine did nothing else
     tasks    show them, with the first metric of each
     """
     found: dict[str, list[Cell]] = {}
-    for cell in _cells(study):
+    for cell in _cells(study, folder):
         if cell.curve or tasks:
             found.setdefault(cell.variant, []).append(cell)
     outcomes = next(iter(found.values()))[0].tasks if tasks else {}
@@ -136,21 +139,26 @@ def clock_table() -> str:
         if variant not in runs:
             continue
         end = runs[variant].curve[-1]
-        until = [scores for scores in normal["held_out"] if scores["step"] <= end.step]
-        on_the_way = f"{until[-1]['token_loss']:.2f}" if end.step <= normal["steps"] else ""
-        by_then = [scores for scores in theirs["curve"] if scores["step"] <= theirs["steps"] * minutes / 60]
-        their_loss = f"{by_then[-1]['token_loss']:.2f}" if minutes <= 60 else ""
+        on_the_way = _loss_at(normal["held_out"], end.step)
+        their_loss = _loss_at(theirs["curve"], theirs["steps"] * minutes / 60)
         rows.append(f"| {minutes} | {end.step:,} | {end.token_loss:.2f} | {on_the_way} | {their_loss} |")
     last = normal["held_out"][-1]
     rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['token_loss']:.2f} | |")
-    header = "| minutes | steps | recipe `evening` | the paper's recipe, on its way | transformers, on its way |"
+    header = "| minutes | steps | recipe `evening` | recipe `mini`, normal initial values | transformers |"
     return "\n".join([header, "|---|---|---|---|---|", *rows]) + "\n"
 
 
-def _cells(study: str) -> list[Cell]:
+def _loss_at(curve: Sequence[Mapping[str, float]], step: float) -> str:
+    """The loss after a step, between two readings on the line from one to the other; "" after the last one."""
+    steps, losses = [scores["step"] for scores in curve], [scores["token_loss"] for scores in curve]
+    return f"{np.interp(step, steps, losses):.2f}" if step <= steps[-1] else ""
+
+
+def _cells(study: str, folder: str | None = None) -> list[Cell]:
     """The finished cells of a study in its order."""
     _, settings = load_study(study)
-    paths = [CELLS / study / f"{cell_name(each, seed)}.json" for each in settings.variants for seed in settings.seeds]
+    names = [f"{cell_name(each, seed)}.json" for each in settings.variants for seed in settings.seeds]
+    paths = [CELLS / (folder or study) / name for name in names]
     return [read_cell(path) for path in paths if path.exists()]
 
 

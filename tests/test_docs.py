@@ -93,7 +93,7 @@ def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
         cell = read_cell(path)
         variant = variants[cell.variant]
         settings = cell_settings(study, variant, cell.seed, Path("store"), Path("out"), MachineSettings())
-        require_same_cell(cell, settings, study, variant, path)
+        require_same_cell(cell, settings, study, variant, cell.made_from, path)
 
 
 def test_what_the_page_on_the_plateau_says_is_in_the_figures():

@@ -37,6 +37,7 @@ def write_corpus(folder: Path) -> None:
         (folder / "corpus" / f"{number:02}.txt").write_text(" ".join([*sentences, "We walked on."]), encoding="utf-8")
     rows = ["a clear day,good" if number % 2 else "a grey day,bad" for number in range(60)]
     (folder / "reviews.csv").write_text("\n".join(["review,verdict", *rows]) + "\n", encoding="utf-8")
+    (folder / "other-reviews.csv").write_text("\n".join(["review,verdict", *rows[:20]]) + "\n", encoding="utf-8")
     (folder / "new-reviews.txt").write_text("a blue day\nno cloud\n", encoding="utf-8")
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bertsmith.core.errors import ConfigurationError, MismatchedArtefact
+from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
+from bertsmith.study import trials
 from bertsmith.study.cell import read_cell
 from bertsmith.study.compare import CompareConfig, compare
 from bertsmith.study.study_file import load_study, study_names
+from bertsmith.tasks.task_finetuning import finetune_task
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.vocabulary import VocabConfig, vocab
 from bertsmith.training.configuration import PretrainConfig
@@ -238,7 +240,7 @@ def test_variants_start_from_different_weights_and_see_the_same_text(finished):
 
 def test_a_cell_run_with_other_settings_is_refused(finished, tmp_path):
     changed = finished.model_copy(update={"study": study_file(tmp_path, steps=5)})
-    with pytest.raises(MismatchedArtefact, match=r"neighbour-seed0.json was run with other settings of training"):
+    with pytest.raises(MismatchedArtefact, match=r"neighbour-seed0.json was run with another value of training"):
         compare(changed)
 
 
@@ -246,7 +248,7 @@ def test_a_cell_of_a_trained_network_is_not_taken_for_one_of_an_untrained(finish
     study = tmp_path / "small.toml"
     trained = 'name = "neighbour"\nsettings.model.initialisation = "neighbour"'
     study.write_text(STUDY.format(steps=4).replace(trained, f"{trained}\nuntrained = true"))
-    with pytest.raises(MismatchedArtefact, match="other settings of untrained than the study has now"):
+    with pytest.raises(MismatchedArtefact, match="another value of untrained than the study has now"):
         compare(finished.model_copy(update={"study": str(study)}))
 
 
@@ -299,3 +301,60 @@ def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
         ConfigurationError, match=r"There is no study 'nothing'\. There are: by-the-clock, cooccurrence-parts, hour"
     ):
         load_study("nothing")
+
+
+def test_a_cell_on_another_text_is_refused(finished, store, tmp_path):
+    text = store.parent / "text.txt"
+    other = prepare(
+        PrepareConfig(
+            inputs=(str(text),), format="blocks", vocab=store.parent / "vocabulary", out=tmp_path / "s", held_out=0.3
+        )
+    )
+    with pytest.raises(MismatchedArtefact, match="another value of the token store than the study has now"):
+        compare(finished.model_copy(update={"store": other}))
+
+
+def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(store, tmp_path):
+    config = settings(tmp_path, store, steps=100).model_copy(update={"only": ("mimetic",)})
+    process = multiprocessing.get_context("spawn").Process(target=compare, args=(config,))
+    process.start()
+    while not list(config.out.glob("runs/*/checkpoints/step-*")):
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    study_file(tmp_path, steps=4)
+    with pytest.raises(MismatchedArtefact, match=r"was started with training\.steps = 100; it cannot go on with 4"):
+        compare(config)
+
+
+def test_a_variant_that_is_not_there_is_refused_by_name(finished):
+    with pytest.raises(ConfigurationError, match=r"has no variant 'mimetc'\. It has neighbour, mimetic"):
+        compare(finished.model_copy(update={"only": ("mimetc",)}))
+
+
+def test_a_store_without_held_out_text_is_refused_before_anything_is_trained(store, tmp_path):
+    text = store.parent / "text.txt"
+    other = prepare(
+        PrepareConfig(
+            inputs=(str(text),), format="blocks", vocab=store.parent / "vocabulary", out=tmp_path / "s", held_out=0
+        )
+    )
+    with pytest.raises(InputError, match="holds no held-out text, on which variants are compared"):
+        compare(settings(tmp_path, other))
+
+
+def test_a_network_that_is_not_bert_has_no_tasks(store, films, tmp_path):
+    study = tmp_path / "graphs.toml"
+    study.write_text(STUDY.format(steps=2) + '[[variants]]\nname = "other"\ngraph = "rotary"\n' + TASKS)
+    with pytest.raises(ConfigurationError, match="other is a network that is not BERT"):
+        compare(settings(tmp_path, store).model_copy(update={"study": str(study), "task_data": films}))
+
+
+def test_untrained_networks_of_two_seeds_are_two_networks(store, films, tmp_path, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(trials, "finetune_task", lambda config: seeds.append(config.seed) or finetune_task(config))
+    study = tmp_path / "tasks.toml"
+    study.write_text(STUDY.format(steps=2) + TASKS)
+    changes = {"study": str(study), "only": ("untrained",), "task_data": films}
+    compare(settings(tmp_path, store).model_copy(update=changes))
+    assert seeds == [0, 2]  # two fine-tunings each

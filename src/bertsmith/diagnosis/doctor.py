@@ -63,6 +63,7 @@ def doctor(config: DoctorConfig) -> Diagnosis:
                 store,
                 unigram,
                 entropy,
+                num_pairs=sum(batch.num_sequences for batch in held_out),
                 sequences=config.sequences,
                 device=device,
                 precision=choose_precision(config.runtime.precision, device),

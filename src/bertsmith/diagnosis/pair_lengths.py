@@ -43,9 +43,9 @@ def measure_length_leak(store: TokenStore, settings: BatchSettings) -> LengthLea
 
     raises  ConfigurationError where the store offers no pairs
     """
-    batches = PretrainingBatches(
-        store.train, store.tokenizer, settings.model_copy(update={"batch_size": _BATCH, "next_sentence": True}), seed=0
-    )
+    first = settings.phases[0].model_copy(update={"share": 1.0, "batch_size": None})
+    changes = {"batch_size": _BATCH, "next_sentence": True, "phases": (first,)}
+    batches = PretrainingBatches(store.train, store.tokenizer, settings.model_copy(update=changes), seed=0)
     cursor, samples = Cursor(), []
     for _ in range(PAIRS // _BATCH):
         batch, cursor = batches.batch(cursor)

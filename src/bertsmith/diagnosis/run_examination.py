@@ -42,6 +42,7 @@ def examine_run(
     unigram: float | None,
     entropy: TextEntropy | None,
     *,
+    num_pairs: int,
     sequences: int,
     device: torch.device,
     precision: torch.dtype,
@@ -50,10 +51,11 @@ def examine_run(
 
     unigram    held-out loss of guessing by frequency; None without held-out text
     entropy    of the same labels, where the text was read
+    num_pairs  held-out pairs that next sentence prediction was scored on
     sequences  held-out sequences on which attention is measured
     raises     ConfigurationError for a run from left to right: what is looked for here is a masked model's
     """
-    findings = list(_examine_record(record, unigram, entropy))
+    findings = list(_examine_record(record, unigram, entropy, num_pairs))
     alarming = any(finding.about == "plateau" and finding.level is Level.WARNING for finding in findings)
     run = replace(record.run, precision=str(precision).removeprefix("torch."))
     model, optimiser, state = load_starting_point(run, store, record.checkpoint, device)
@@ -80,7 +82,9 @@ def examine_run(
     return RunExamination(findings, attention)
 
 
-def _examine_record(record: RunRecord, unigram: float | None, entropy: TextEntropy | None) -> Iterator[Finding]:
+def _examine_record(
+    record: RunRecord, unigram: float | None, entropy: TextEntropy | None, num_pairs: int
+) -> Iterator[Finding]:
     config = record.run.config
     losses = held_out_losses(record.records)
     if losses and unigram is not None:
@@ -90,7 +94,7 @@ def _examine_record(record: RunRecord, unigram: float | None, entropy: TextEntro
         entry["held_out"]["nsp_accuracy"] for entry in record.records if "nsp_accuracy" in entry.get("held_out", {})
     ]
     if scored:
-        yield next_sentence_finding(scored[-1], config.runtime.evaluation_sequences, record.progress)
+        yield next_sentence_finding(scored[-1], num_pairs, record.progress)
 
 
 def _next_batches(record: RunRecord, store: TokenStore, cursor: Cursor) -> Iterator[PretrainingBatch]:

@@ -88,6 +88,7 @@ class Features:
 
         Of its files only the sizes are checked.
         """
+        folder = Path(folder)
         manifest = read_manifest(folder, KIND)
         check_sizes(folder, manifest)
         with pa.memory_map(str(folder / FEATURES_FILE)) as file:

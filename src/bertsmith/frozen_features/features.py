@@ -113,6 +113,7 @@ def features(config: FeaturesConfig) -> FeaturesResult:
             "layers": extractor.layers,
             "pooling": extractor.pooling,
             "text_sha256": text_hash.hexdigest(),
+            "skipped_lines": [line for line, _ in bad_rows.skipped],
         }
     bad_rows.print_summary()
     size = (config.out / FEATURES_FILE).stat().st_size

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 from bertsmith.core.configuration import Settings
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.flops import flops_per_token
@@ -49,15 +50,26 @@ class StepCost:
 
 
 def step_cost(config: PretrainConfig) -> StepCost:
-    """Of the first batches of a run: their lengths and labels are those of all."""
+    """Over all phases, each by its share of the training: as if a step of one took as long as a step of another."""
     store = TokenStore.open(Path(config.store))
     batches = PretrainingBatches(store.train, store.tokenizer, config.data, config.seed)
-    cursor, sampled = Cursor(), []
+    network = network_config(config, store.tokenizer)
+    tokens = flops = 0.0
+    for number, phase in enumerate(config.data.phases):
+        cost = _phase_cost(batches, Cursor(phase=number), network)
+        tokens += phase.share * cost.tokens
+        flops += phase.share * cost.flops
+    return StepCost(tokens, flops)
+
+
+def _phase_cost(batches: PretrainingBatches, cursor: Cursor, network: EncoderConfig) -> StepCost:
+    """Of the first batches of a phase: their lengths and labels are those of all."""
+    sampled = []
     for _ in range(_SAMPLED_BATCHES):
         batch, cursor = batches.batch(cursor)
         sampled.append(batch)
     tokens = sum(batch.num_tokens for batch in sampled)
     mean_length = tokens / sum(batch.num_sequences for batch in sampled)
     label_share = sum(len(batch.masked_labels) for batch in sampled) / tokens
-    work = flops_per_token(network_config(config, store.tokenizer), mean_length, label_share)
+    work = flops_per_token(network, mean_length, label_share)
     return StepCost(tokens / _SAMPLED_BATCHES, work * tokens / _SAMPLED_BATCHES)

@@ -23,22 +23,25 @@ from bertsmith.model.cooccurrence import DISTANCES
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.study.budget import step_cost
-from bertsmith.study.other_graphs import GraphName
+from bertsmith.study.other_graphs import STACKED_AT, GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
-from bertsmith.study.trials import TaskOutcome, run_trials
+from bertsmith.study.trials import TaskOutcome, run_trials, short_hash
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.text.pair_counts import count_text
 from bertsmith.text.token_store import TokenStore
+from bertsmith.training.checkpoint import list_checkpoints, read_state
 from bertsmith.training.configuration import DEFAULT_RECIPE, PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.metrics_log import read_metrics, with_minutes
 from bertsmith.training.network import new_network
 from bertsmith.training.pretraining import pretrain, resume_pretraining
-from bertsmith.training.run import RUN_FILE, fingerprints, read_run
+from bertsmith.training.run import RUN_FILE, fingerprints, read_run, require_same_inputs, require_same_settings
 from bertsmith.training.starting_point import counts_for
 
 RUNS = "runs"
+_OF_A_RUN = {"model", "data", "training", "init", "seed"}
+_SPARE_CHECKPOINTS = 10  # besides the states that a study asks for: every signal leaves one
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def _checkpoints(config: PretrainConfig, count: int) -> dict[str, Any]:
     else:
         assert steps is not None
         every = {"checkpoint_steps": max(1, steps // (count + 1))}
-    return every | {"keep_checkpoints": count + 2}
+    return every | {"keep_checkpoints": count + _SPARE_CHECKPOINTS}
 
 
 def cell_name(variant: Variant, seed: int) -> str:
@@ -154,7 +157,7 @@ def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: 
         threads=torch.get_num_threads(),
         made_from=fingerprints(TokenStore.open(config.store)),
         tokens=outcome.tokens,
-        flops=_flops(config, outcome.tokens),
+        flops=_flops(config, variant.graph, outcome.tokens),
         curve=outcome.curve,
         tasks=tasks,
         on_the_way=on_the_way,
@@ -162,7 +165,7 @@ def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: 
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
-    for folder in (config.out, _start_folder(config), _tasks_folder(config)):
+    for folder in (config.out, _start_folder(config, variant.start), _tasks_folder(config)):
         shutil.rmtree(folder, ignore_errors=True)
     return cell
 
@@ -177,6 +180,7 @@ def _run_trials(
         model=model,
         # ordinary weights are drawn anew for each seed; others are those of the folder
         initialisation="random" if variant.untrained and is_ordinary else "pretrained",
+        pretraining_seed=config.seed,
         own_settings=variant.finetuning,
         task_data=task_data or Path(),
         out=_tasks_folder(config) / name,
@@ -185,37 +189,70 @@ def _run_trials(
 
 
 def _states_on_the_way(config: PretrainConfig, count: int) -> dict[int, Path]:
-    """The first checkpoints of a run, by their steps; the last one is its end."""
-    folders = sorted((config.out / "checkpoints").glob("step-*"))[:count]
-    return {int(folder.name.removeprefix("step-")): folder for folder in folders}
+    """By their steps, the checkpoints nearest to equal shares of the training, whatever others a stop has left."""
+    duration, progress = config.training.duration, {}
+    for folder in list_checkpoints(config.out / "checkpoints") if count else ():
+        position = read_state(folder).position
+        progress[folder] = duration.progress(position.steps_done, position.elapsed_seconds)
+    on_the_way = [folder for folder in progress if progress[folder] < 1.0]
+    shares = [number / (count + 1) for number in range(1, count + 1)] if on_the_way else []
+    nearest = {min(on_the_way, key=lambda folder: abs(progress[folder] - share)) for share in shares}
+    return {int(folder.name.removeprefix("step-")): folder for folder in sorted(nearest)}
 
 
-def _flops(config: PretrainConfig, tokens: int) -> float:
+def _flops(config: PretrainConfig, graph: GraphName | None, tokens: int) -> float:
     if not tokens:
         return 0.0
     step = step_cost(config)
-    return tokens / step.tokens * step.flops
+    flops = tokens / step.tokens * step.flops
+    if graph == "stacked":  # of half the layers for a part of the training
+        layers = config.model.bert_config(1, 0).num_hidden_layers
+        half = config.model.model_copy(update={"num_hidden_layers": layers // 2})
+        small = step_cost(config.model_copy(update={"model": half}))
+        flops *= 1 - STACKED_AT * (1 - small.flops / step.flops)
+    return flops
 
 
 def _pretrain_or_go_on(config: PretrainConfig, start: StartName | None) -> Outcome:
-    if not (config.out / RUN_FILE).exists():
-        pretrain(config if start is None else config.model_copy(update={"init": _write_start(config, start)}))
-    elif not (config.out / "model").exists():
+    if start is not None:
+        config = config.model_copy(update={"init": _start_folder(config, start)})
+    if (config.out / RUN_FILE).exists():
+        _require_same_run(config)
+    else:
+        if start is not None:
+            _write_start(config, start)
+        pretrain(config)
+    if not (config.out / "model").exists():
         resume_pretraining(config.out, {})
     run = read_run(config.out, {})
     tokens = read_manifest(run.model, "model").facts["tokens_seen"]
     return Outcome(run.precision, tokens, _curve(config.out))
 
 
-def require_same_cell(cell: Cell, config: PretrainConfig, study: Study, variant: Variant, path: Path) -> None:
-    """Refuse a finished cell that was run with other settings than the study has now."""
-    before = {"start": cell.start, "graph": cell.graph, "untrained": not cell.curve, **cell.settings}
-    now = {"start": variant.start, "graph": variant.graph, "untrained": variant.untrained}
+def _require_same_run(config: PretrainConfig) -> None:
+    """Refuse to go on with an unfinished run that was started with other settings, or on another text."""
+    run = read_run(config.out, {})
+    require_same_inputs(run, TokenStore.open(config.store))
+    before, now = (each.model_dump(mode="json", include=_OF_A_RUN) for each in (run.config, config))
+    require_same_settings(config.out, before, now)
+
+
+def require_same_cell(
+    cell: Cell, config: PretrainConfig, study: Study, variant: Variant, made_from: Mapping[str, str], path: Path
+) -> None:
+    """Refuse a finished cell that was run with other settings than the study has now, or on another text.
+
+    made_from  fingerprints of the token store and of its vocabulary
+    """
+    before: dict[str, Any] = {"start": cell.start, "graph": cell.graph, "untrained": not cell.curve, **cell.settings}
+    before |= {f"the {role.replace('_', ' ')}": fingerprint for role, fingerprint in cell.made_from.items()}
+    now: dict[str, Any] = {"start": variant.start, "graph": variant.graph, "untrained": variant.untrained}
     now |= _what_decides(config, study, variant)
+    now |= {f"the {role.replace('_', ' ')}": fingerprint for role, fingerprint in made_from.items()}
     if before != now:
         differing = [name for name in now if before.get(name) != now[name]]
         raise MismatchedArtefact(
-            f"{path} was run with other settings of {', '.join(differing)} than the study has now. Move the file away "
+            f"{path} was run with another value of {', '.join(differing)} than the study has now. Move the file away "
             f"to run the cell again, or give another --out."
         )
 
@@ -241,13 +278,15 @@ def _tasks_folder(config: PretrainConfig) -> Path:
     return config.out.with_name(f"{config.out.name}-tasks")
 
 
-def _start_folder(config: PretrainConfig) -> Path:
-    return config.out.with_name(f"{config.out.name}-start")
+def _start_folder(config: PretrainConfig, name: StartName | None) -> Path:
+    """Named after all that its weights depend on, so that those of other settings are not taken for them."""
+    decides = config.model_dump(mode="json", include={"model", "seed"}) | {"start": name}
+    return config.out.with_name(f"{config.out.name}-start-{short_hash(decides)}")
 
 
 def _write_start(config: PretrainConfig, name: StartName | None) -> Path:
     """A model folder with initial weights that no recipe has, or with those of the cell's settings."""
-    folder = _start_folder(config)
+    folder = _start_folder(config, name)
     if not folder.exists():
         store = TokenStore.open(config.store)
         tokenizer = store.tokenizer

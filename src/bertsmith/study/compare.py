@@ -14,12 +14,14 @@ from rich.table import Table
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
-from bertsmith.core.errors import ConfigurationError
+from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell, run_cell
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
+from bertsmith.text.token_store import TokenStore
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.processes import require_alone
+from bertsmith.training.run import fingerprints
 
 PICTURE = "curves.png"
 
@@ -79,6 +81,14 @@ def compare(config: CompareConfig) -> StudyResult:
     if study.tasks and config.task_data is None:
         folders = ", ".join(task.folder for task in study.tasks)
         raise ConfigurationError(f"The study {name} has tasks: give --task-data, the folder that holds {folders}.")
+    if unknown := sorted(set(config.only) - {variant.name for variant in study.variants}):
+        known = ", ".join(variant.name for variant in study.variants)
+        raise ConfigurationError(f"The study {name} has no variant '{unknown[0]}'. It has {known}.")
+    store = TokenStore.open(config.store)
+    if store.held_out.num_blocks == 0:
+        raise InputError(
+            f"{config.store} holds no held-out text, on which variants are compared. Prepare it with --held-out."
+        )
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
@@ -93,7 +103,7 @@ def compare(config: CompareConfig) -> StudyResult:
                         run_cell(settings, study, variant, config.task_data, path)
             if path.exists():
                 cell = read_cell(path)
-                require_same_cell(cell, settings, study, variant, path)
+                require_same_cell(cell, settings, study, variant, fingerprints(store), path)
                 cells[variant.name].append(cell)
             else:
                 missing += 1
@@ -149,7 +159,8 @@ def _draw(result: StudyResult, target: Path) -> None:
             axes.plot(*zip(*points, strict=True), label=label, color=f"C{number}", linewidth=1.4)
     axes.set(xlabel="minutes", ylabel="held-out masked-LM loss (nats)", title=result.question)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     partial = target.with_name(f".{os.getpid()}-{target.name}")  # several processes may draw at a time
     figure.savefig(partial, dpi=110)
     partial.replace(target)

@@ -89,6 +89,13 @@ class Study(Settings):
             raise ValueError(f"two tasks are called {', '.join(twice)}: give them a name or a way")
         return self
 
+    @model_validator(mode="after")
+    def _tasks_are_for_what_can_be_saved(self) -> Self:
+        others = [variant.name for variant in self.variants if variant.graph is not None]
+        if self.tasks and others:
+            raise ValueError(f"{others[0]} is a network that is not BERT, so it cannot be fine-tuned on tasks")
+        return self
+
     @field_validator("variants")
     @classmethod
     def _names_are_unique(cls, variants: tuple[Variant, ...]) -> tuple[Variant, ...]:

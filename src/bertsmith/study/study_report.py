@@ -69,13 +69,22 @@ def _scores(rows: Sequence[StudyRow]) -> list[Markup]:
             heading(f"Against {reference.name}"),
             _shown(difference_table(rows, reference)),
             paragraph(
-                "Differences in points, and p of a paired t-test over the runs, which have the same seeds on both "
-                "sides: how often chance alone would put two equal ways so far apart. "
-                f"Under {CLEAR:g} we call it clear.",
+                f"Differences in points, and p of a paired t-test over {_tested(rows)}: how often chance alone would "
+                f"put two equal ways so far apart. Under {CLEAR:g} we call it clear.",
                 "note",
             ),
         ]
     return content
+
+
+def _tested(rows: Sequence[StudyRow]) -> str:
+    """In words, what the pairs are."""
+    if max(len({cell.seed for cell in row.cells}) for row in rows) > 1:
+        return "the seeds of pre-training, each the mean of its fine-tunings"
+    return (
+        "the fine-tunings of one pre-trained network each, with the same seeds on both sides; it says nothing of other "
+        "seeds of pre-training"
+    )
 
 
 def _verdict(rows: Sequence[StudyRow]) -> Markup:

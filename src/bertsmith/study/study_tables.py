@@ -18,16 +18,20 @@ class StudyRow:
     name       of the variant, and of the way where the study compares ways
     columns    what the variant is, from the study's file
     cells      a finished cell for each seed of pre-training
-    scores     "column, metric" of the primary metric -> a score for each run: seed by seed, within it fine-tuning by
-               fine-tuning
+    by_seed    "column, metric" of the primary metric -> seed of pre-training -> a score for each fine-tuning
     collapsed  how many of these runs learnt nothing
     """
 
     name: str
     columns: Mapping[str, str]
     cells: Sequence[Cell]
-    scores: Mapping[str, Sequence[float]]
+    by_seed: Mapping[str, Mapping[int, Sequence[float]]]
     collapsed: int
+
+    @property
+    def scores(self) -> dict[str, list[float]]:
+        """The same of all seeds, one after the other."""
+        return {task: [score for some in seeds.values() for score in some] for task, seeds in self.by_seed.items()}
 
     @property
     def perplexities(self) -> list[float]:
@@ -56,17 +60,17 @@ def study_rows(study: Study, cells: Mapping[str, Sequence[Cell]]) -> list[StudyR
 
 
 def _row(study: Study, variant: Variant, way: str | None, cells: Sequence[Cell], *, is_alone: bool) -> StudyRow:
-    scores: dict[str, list[float]] = {}
+    by_seed: dict[str, dict[int, Sequence[float]]] = {}
     collapsed = 0
     for trial in study.tasks:
         if trial.way != way:
             continue
         for cell in cells:
             outcome = cell.tasks[trial.key]
-            scores.setdefault(f"{trial.column}, {_metric(outcome)}", []).extend(next(iter(outcome.scores.values())))
+            by_seed.setdefault(f"{trial.column}, {_metric(outcome)}", {})[cell.seed] = outcome.scores[_metric(outcome)]
             collapsed += len(outcome.collapsed)
     name = variant.name if way is None else way if is_alone else f"{variant.name}, {way}"
-    return StudyRow(name, variant.columns, cells, scores, collapsed)
+    return StudyRow(name, variant.columns, cells, by_seed, collapsed)
 
 
 def _metric(outcome: TaskOutcome) -> str:
@@ -105,9 +109,19 @@ def difference_table(rows: Sequence[StudyRow], reference: StudyRow) -> TextTable
 
 
 def difference(row: StudyRow, other: StudyRow, task: str) -> PairedDifference | None:
-    """Of two rows on a task; None where one has no score or other runs."""
-    ours, theirs = row.scores.get(task, ()), other.scores.get(task, ())
-    return paired_difference(ours, theirs) if len(ours) == len(theirs) and ours else None
+    """Of two rows on a task, over the seeds of pre-training that both have; None where there are none.
+
+    Fine-tunings of one network are not independent of each other, so they are averaged, and the pairs are those of
+    pre-training; of a single one the fine-tunings are the pairs, and nothing is said of other seeds of pre-training.
+    """
+    ours, theirs = row.by_seed.get(task, {}), other.by_seed.get(task, {})
+    shared = [seed for seed in ours if seed in theirs]
+    if not shared:
+        return None
+    if len(shared) == 1:
+        pair = ours[shared[0]], theirs[shared[0]]
+        return paired_difference(*pair) if len(pair[0]) == len(pair[1]) else None
+    return paired_difference(*([statistics.fmean(side[seed]) for seed in shared] for side in (ours, theirs)))
 
 
 def in_words(found: PairedDifference) -> str:

@@ -1,5 +1,6 @@
 """What a pre-trained network is worth on tasks: fine-tuned with several seeds, dev scores after the last epoch."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ def run_trials(
     *,
     model: Path,
     initialisation: Literal["pretrained", "random"],
+    pretraining_seed: int,
     own_settings: Mapping[str, Any],
     task_data: Path,
     out: Path,
@@ -59,16 +61,19 @@ def run_trials(
 ) -> dict[str, TaskOutcome]:
     """Fine-tune a model on every task of a study. A task that is done already in `out` is not run again.
 
-    initialisation  random: the same network untrained
-    own_settings    settings of `finetune` that this model has over those of each task
+    initialisation    random: the same network untrained
+    pretraining_seed  each has seeds of fine-tuning of its own: an untrained network differs by nothing else
+    own_settings      settings of `finetune` that this model has over those of each task
     """
     outcomes = {}
-    for number, trial in enumerate(trials):
-        folder = out / f"{number}-{trial.task}"
+    for trial in trials:
+        decides = {"trial": trial.model_dump(mode="json"), "own": own_settings, "initialisation": initialisation}
+        folder = out / f"{trial.task}-{short_hash(decides)}"
         if not folder.exists():
             settings = {
                 "model": model,
                 "out": folder,
+                "seed": pretraining_seed * trial.seeds,
                 "seeds": trial.seeds,
                 "initialisation": initialisation,
                 "task_data": {"task": trial.task, "data": task_data / trial.folder},
@@ -77,6 +82,11 @@ def run_trials(
             finetune_task(build_settings(FinetuneConfig, settings, trial.settings, own_settings))
         outcomes[trial.key] = read_outcome(folder / RESULTS_FILE)
     return outcomes
+
+
+def short_hash(decides: Mapping[str, Any]) -> str:
+    """A name for what depends on some settings (JSON-able)."""
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode("ascii")).hexdigest()[:12]
 
 
 def read_outcome(path: Path) -> TaskOutcome:
