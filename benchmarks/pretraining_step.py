@@ -158,7 +158,12 @@ def report(
         )
         results[name] = {"tokens_per_second": median, "ratios": ratios, "share_of_peak": median * work / peak}
     if target is not None:
-        target.write_text(json.dumps({"size": size, "peak_flops": peak, "results": results}, indent=2) + "\n")
+        target.write_text(
+            json.dumps(
+                {"size": size, "threads": torch.get_num_threads(), "peak_flops": peak, "results": results}, indent=2
+            )
+            + "\n"
+        )
 
 
 if __name__ == "__main__":

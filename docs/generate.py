@@ -28,7 +28,7 @@ DOCS = Path(__file__).parent
 RECIPES = Path(bertsmith.__file__).parent / "recipes"
 PAGES = (
     *("commands.md", "recipes.md", "plateau.md", "tasks.md", "benchmarks.md", "scaling.md"),
-    *("results/first-run.md", "results/every-task.md"),
+    *("results/first-run.md", "results/every-task.md", "results/small-budget.md"),
 )
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
@@ -61,6 +61,10 @@ def _content(name: str) -> str:
         "cost": cost_table,
         "every-task": every_task_table,
         "cooccurrence-parts": lambda: study_table("cooccurrence-parts"),
+        "start": lambda: study_table("start"),
+        "start-german": lambda: study_table("start", folder="start-german"),
+        "neighbour-parts": lambda: study_table("neighbour-parts"),
+        "sizes": lambda: study_table("sizes"),
         "hour-pretraining": lambda: study_table("hour", tasks=False),
         "hour-tasks": lambda: gain_table(["hour", "lunch"], "untrained"),
         "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),

@@ -3,6 +3,7 @@
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from bertsmith.study.study_file import load_study
 
 DOCS = Path(__file__).parent
 EVERY_TASK = DOCS / "results" / "every-task"  # of benchmarks/every_task.py, a file for each task and start
+_PLANNED = {10: "evening-10", 30: "evening-30", 60: "hour", 150: "evening-150"}  # minutes -> the run planned for them
+_STEPS_OF_TRANSFORMERS = 5770 / 60  # a minute, on the machine on which bertsmith makes 137 (docs/plateau.md)
 CELLS = DOCS / "results" / "cells"  # of `bertsmith compare`, a folder for each study
 
 
@@ -78,7 +81,7 @@ def study_table(study: str, *, folder: str | None = None, minutes: bool = False,
     for cell in _cells(study, folder):
         if cell.curve or tasks:
             found.setdefault(cell.variant, []).append(cell)
-    outcomes = next(iter(found.values()))[0].tasks if tasks else {}
+    outcomes = next(iter(found.values()))[0].tasks if tasks and found else {}
     metrics = {task: next(iter(outcome.scores)) for task, outcome in outcomes.items()}
     rows = []
     for variant, cells in found.items():
@@ -121,37 +124,36 @@ def gain_table(studies: Sequence[str], reference: str) -> str:
 def clock_table() -> str:
     """The loss after so many minutes of two cores, from runs that were planned for that time, where they are on file.
 
-    The paper's recipe: what our first run, of 73 minutes, had come to by then; its rate was still higher than that of a
-    run planned for that time would have been. So with transformers, whose run is of one hour. "Begins" is before the
-    first step.
+    The opponents: what a run that was planned for longer had come to by then, at a rate that was still higher than that
+    of a run planned for the time would have been. "Begins" is before the first step.
     """
-    normal = _first_run()["pretraining"]["normal"]
     runs = {cell.variant: cell for study in ("by-the-clock", "hour") for cell in _cells(study)}
-    planned = {10: "evening-10", 30: "evening-30", 60: "hour", 150: "evening-150"}
-    theirs = json.loads((DOCS / "results" / "transformers-replay.json").read_text(encoding="utf-8"))
-    first = (
-        next(iter(runs.values())).curve[0].token_loss,
-        normal["held_out"][0]["token_loss"],
-        theirs["curve"][0]["token_loss"],
-    )
-    rows = [f"| begins | 0 | {' | '.join(f'{loss:.2f}' for loss in first)} |"]
-    for minutes, variant in planned.items():
-        if variant not in runs:
-            continue
-        end = runs[variant].curve[-1]
-        on_the_way = _loss_at(normal["held_out"], end.step)
-        their_loss = _loss_at(theirs["curve"], theirs["steps"] * minutes / 60)
-        rows.append(f"| {minutes} | {end.step:,} | {end.token_loss:.2f} | {on_the_way} | {their_loss} |")
-    last = normal["held_out"][-1]
-    rows.append(f"| {normal['minutes']:.0f} | {last['step']:,} | | {last['token_loss']:.2f} | |")
+    ours = {minutes: runs[name].curve[-1] for minutes, name in _PLANNED.items() if name in runs}
+    normal = _first_run()["pretraining"]["normal"]
+    longer = [asdict(scores) for scores in runs["paper-150"].curve] if "paper-150" in runs else []
+    hour, hours = (_replay(name) for name in ("transformers-replay.json", "transformers-replay-150.json"))
+    first = next(iter(runs.values())).curve[0].token_loss
+    rows = [f"| begins | 0 | {first:.2f} | {_loss_at(normal['held_out'], 0)} | {_loss_at(hour, 0)} |"]
+    for minutes, end in ours.items():
+        paper = _loss_at(normal["held_out"], end.step) or _loss_at(longer, end.step)
+        steps = _STEPS_OF_TRANSFORMERS * minutes
+        theirs = _loss_at(hour, steps) or _loss_at(hours, steps)
+        rows.append(f"| {minutes} | {end.step:,} | {end.token_loss:.2f} | {paper} | {theirs} |")
     header = "| minutes | steps | recipe `evening` | recipe `mini`, normal initial values | transformers |"
     return "\n".join([header, "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _replay(name: str) -> list[dict[str, float]]:
+    """The curve of a file of benchmarks/transformers_replay.py; empty if it is not there."""
+    path = DOCS / "results" / name
+    curve: list[dict[str, float]] = json.loads(path.read_text(encoding="utf-8"))["curve"] if path.exists() else []
+    return curve
 
 
 def _loss_at(curve: Sequence[Mapping[str, float]], step: float) -> str:
     """The loss after a step, between two readings on the line from one to the other; "" after the last one."""
     steps, losses = [scores["step"] for scores in curve], [scores["token_loss"] for scores in curve]
-    return f"{np.interp(step, steps, losses):.2f}" if step <= steps[-1] else ""
+    return f"{np.interp(step, steps, losses):.2f}" if steps and step <= steps[-1] else ""
 
 
 def _cells(study: str, folder: str | None = None) -> list[Cell]:

@@ -27,6 +27,7 @@ from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState
+from bertsmith.training.expected_loss import CURVES
 from bertsmith.training.held_out_breakdown import Band, HeldOutBreakdown, WordBand
 from bertsmith.training.loop import Position
 from bertsmith.training.machine import MachineSettings
@@ -71,6 +72,7 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page():
         *("benchmark-encoding", "benchmark-preparation"),
     ]
     assert generate.blocks("scaling.md") == ["cost"]
+    assert generate.blocks("results/small-budget.md") == ["start", "start-german", "neighbour-parts", "sizes"]
     assert generate.blocks("results/every-task.md") == ["every-task"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
 
@@ -85,15 +87,33 @@ def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
     """Or of their quick versions: `compare` takes them as finished."""
     paths = sorted((ROOT / "docs" / "results" / "cells" / folder).glob("*.json"))
     assert paths
-    _, study = load_study(folder)
+    name = folder.removesuffix("-german")  # the same study on another text
+    _, study = load_study(name)
     if study.paper is not None:
-        _, study = load_study(folder, quick=True)
+        _, study = load_study(name, quick=True)
     variants = {variant.name: variant for variant in study.variants}
     for path in paths:
         cell = read_cell(path)
         variant = variants[cell.variant]
         settings = cell_settings(study, variant, cell.seed, Path("store"), Path("out"), MachineSettings())
         require_same_cell(cell, settings, study, variant, cell.made_from, path)
+
+
+def test_the_loss_that_a_plan_expects_of_a_mini_is_that_of_the_cells():
+    unigram = json.loads((ROOT / "docs/results/first-run.json").read_text())["pretraining"]["normal"]["unigram_loss"]
+    cells = [read_cell(path) for study in ("by-the-clock", "lunch", "hour") for path in _cells_of(study)]
+    found = {
+        cell.tokens: cell.curve[-1].token_loss
+        for cell in cells
+        if cell.settings["model"]["initialisation"] != "normal" and cell.curve
+    }
+    assert len(found) >= 4
+    for tokens, loss in found.items():
+        assert abs(unigram * CURVES["mini"].share(tokens) - loss) < 0.06
+
+
+def _cells_of(study: str) -> list[Path]:
+    return sorted((ROOT / "docs" / "results" / "cells" / study).glob("*.json"))
 
 
 def test_what_the_page_on_the_plateau_says_is_in_the_figures():

@@ -18,7 +18,8 @@ from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
 from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.prediction import PredictConfig, predict
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer
+from bertsmith.text.pieces import SPECIAL_PIECES
+from bertsmith.text.tokenizer import Tokenizer
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
 FLOAT32 = {"precision": "float32", "threads": 1}

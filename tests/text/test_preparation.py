@@ -20,9 +20,10 @@ from test_sources import plant
 from bertsmith.core.artefact import verify_artefact
 from bertsmith.core.errors import ArtefactExists, InputError
 from bertsmith.text import encoding
+from bertsmith.text.pieces import SPECIAL_PIECES
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer
+from bertsmith.text.tokenizer import Tokenizer
 
 LETTERS = string.ascii_lowercase + string.digits + string.punctuation
 PIECES = [*SPECIAL_PIECES, *LETTERS, *(f"##{letter}" for letter in LETTERS), "the", "cat", "sat", "on", "mat"]

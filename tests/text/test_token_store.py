@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.errors import DamagedArtefact, MismatchedArtefact
+from bertsmith.text.pieces import SPECIAL_PIECES
 from bertsmith.text.token_store import TokenStore, TokenTable
 from bertsmith.text.token_store_writer import BLOCK_TOKENS, MAX_BLOCK_TOKENS, StoreStatistics, TokenStoreWriter
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer
+from bertsmith.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer([*SPECIAL_PIECES, *(f"w{number}" for number in range(995))])
 

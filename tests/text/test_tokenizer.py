@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizer
 
 from bertsmith.core.errors import InputError
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer
+from bertsmith.text.pieces import SPECIAL_PIECES
+from bertsmith.text.tokenizer import Tokenizer
 
 DATA = Path(os.environ.get("BERTSMITH_DATA", "~/.cache/bertsmith-data")).expanduser()
 PUBLISHED = {"uncased": True, "cased": False, "multilingual-cased": False}

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer, word_stages
+from bertsmith.text.pieces import SPECIAL_PIECES
+from bertsmith.text.tokenizer import Tokenizer, word_stages
 
 PIECES = [
     *SPECIAL_PIECES,

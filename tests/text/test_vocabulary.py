@@ -17,7 +17,8 @@ from transformers import AutoTokenizer
 from bertsmith.core.artefact import read_manifest, verify_artefact
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ArtefactExists, ConfigurationError, InputError
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer, word_stages
+from bertsmith.text.pieces import SPECIAL_PIECES
+from bertsmith.text.tokenizer import Tokenizer, word_stages
 from bertsmith.text.vocabulary import VocabConfig, choose_alphabet, learn_pieces, reserved_pieces, scale_counts, vocab
 from bertsmith.text.vocabulary_report import measure_vocabulary
 from bertsmith.text.word_counts import WordCounts

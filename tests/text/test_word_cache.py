@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertsmith.text.tokenizer import SPECIAL_PIECES, Tokenizer
+from bertsmith.text.pieces import SPECIAL_PIECES
+from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_cache import WordCache
 
 LETTERS = [chr(code) for code in (*range(33, 127), *range(0xC0, 0x180), *range(0x300, 0x310), 0x4E2D, 0x6587, 0xAC00)]

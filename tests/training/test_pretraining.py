@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_runs import make_chain_store, make_store, small_config, write_minimal_pairs
+from small_runs import make_chain_store, make_store, small_config, write_minimal_pairs, write_store
 
 from bertsmith.core.artefact import read_manifest
 from bertsmith.core.errors import (
@@ -311,6 +311,13 @@ def test_the_clock_ends_a_run_given_in_hours(store, tmp_path):
     assert 2.0 <= result.seconds < 4.0
     rates = [record["train"]["learning_rate"] for record in read_metrics(tmp_path / "run") if "train" in record]
     assert rates[0] < max(rates) > rates[-1]
+
+
+def test_a_text_in_which_next_to_nothing_follows_is_told_of(tmp_path, capsys):
+    documents = [[[word % 40, 3, 5]] for word in range(120)] + [[[1, 2], [3, 4]] for _ in range(9)]
+    store = write_store(tmp_path / "store", documents, held_out=0.1)
+    pretrain(small_config(store, tmp_path / "run", training={"steps": 1}))
+    assert "of the pairs are random instead of half of them" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_unigram_floor_is_the_cross_entropy_of_the_labels(store):

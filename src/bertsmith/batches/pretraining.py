@@ -81,6 +81,11 @@ class PretrainingBatches:
         self._block_order = lru_cache(_CACHED_WINDOWS)(self._permute_blocks)
         self._window = lru_cache(_CACHED_WINDOWS)(self._plan_window)
 
+    def share_of_random_pairs(self) -> float:
+        """How many of the pairs of the first window are random; half of them, unless documents are too short."""
+        samples = self._window(self._settings.length_of(0), 0, 0).samples
+        return float(samples[:, SegmentPair._fields.index("not_next")].mean())
+
     def batch(self, cursor: Cursor) -> tuple[PretrainingBatch, Cursor]:
         """The batch that starts at a place, and the place of the next. A pure function of the seed and the place.
 

@@ -15,7 +15,8 @@ from rich.table import Table
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell, run_cell
+from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell
+from bertsmith.study.cell_run import run_cell
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
 from bertsmith.text.token_store import TokenStore

@@ -32,9 +32,9 @@ from bertsmith.tasks.finetuning_settings import FinetuneConfig, FinetuneTraining
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task_data import TaskDataSettings
 from bertsmith.tasks.task_finetuning import finetune_task
+from bertsmith.text.pieces import MASK
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import MASK
 from bertsmith.text.vocabulary import VocabConfig, vocab
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.metrics_log import read_metrics

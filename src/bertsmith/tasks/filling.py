@@ -14,7 +14,8 @@ from bertsmith.core.errors import InputError
 from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.tasks.inference import InferenceSettings
-from bertsmith.text.tokenizer import MASK, Tokenizer
+from bertsmith.text.pieces import MASK
+from bertsmith.text.tokenizer import Tokenizer
 
 
 class FillConfig(Settings):

@@ -17,10 +17,9 @@ from 0, is the id), `tokenizer.json`, `tokenizer_config.json`, `special_tokens_m
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tokenizers
@@ -28,15 +27,22 @@ from numpy.typing import NDArray
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from bertsmith.core.artefact import MANIFEST, verify_artefact
-from bertsmith.core.errors import InputError
+from bertsmith.text.pieces import (
+    BACKEND_FILE,
+    CLS,
+    CONTINUATION,
+    MAX_WORD_CHARACTERS,
+    SEP,
+    SPECIAL_PIECES,
+    UNK,
+    VOCABULARY_FILE,
+    check_pieces,
+    read_json,
+    read_vocabulary,
+)
 
-PAD, UNK, CLS, SEP, MASK = SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-CONTINUATION = "##"
-MAX_WORD_CHARACTERS = 100
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-VOCABULARY_FILE = "vocab.txt"
-BACKEND_FILE = "tokenizer.json"
 CONFIGURATION_FILE = "tokenizer_config.json"
 SPECIALS_FILE = "special_tokens_map.json"
 _FILES = (VOCABULARY_FILE, BACKEND_FILE, CONFIGURATION_FILE, SPECIALS_FILE)
@@ -86,8 +92,8 @@ class Tokenizer:
         folder = Path(folder)
         if (folder / MANIFEST).is_file():
             verify_artefact(folder, *_KINDS, only=[name for name in _FILES if (folder / name).is_file()])
-        pieces, stored = _read_vocabulary(folder)
-        configuration = _read_json(folder / CONFIGURATION_FILE) if (folder / CONFIGURATION_FILE).is_file() else {}
+        pieces, stored = read_vocabulary(folder)
+        configuration = read_json(folder / CONFIGURATION_FILE) if (folder / CONFIGURATION_FILE).is_file() else {}
         lowercase = configuration.get("do_lower_case", stored.get("lowercase"))
         return cls(
             pieces,
@@ -197,115 +203,9 @@ def word_stages(
     return normaliser, pre_tokenizers.BertPreTokenizer()
 
 
-def check_pieces(pieces: Sequence[str], source: str) -> None:
-    """Refuse a vocabulary with an empty or a repeated piece, or without one of the special pieces."""
-    first_line: dict[str, int] = {}
-    for line, piece in enumerate(pieces, start=1):
-        if not piece:
-            raise InputError(f"{source} has an empty piece: line {line:,}. Each line of a vocabulary is one piece.")
-        if piece in first_line:
-            raise InputError(
-                f"{source} has the piece {piece!r} twice: lines {first_line[piece]:,} and {line:,}. Remove one of "
-                "them, unless a model was trained with this vocabulary: then look for the undamaged file."
-            )
-        first_line[piece] = line
-    missing = [piece for piece in SPECIAL_PIECES if piece not in first_line]
-    if missing:
-        raise InputError(
-            f"{source} lacks {', '.join(missing)}. A BERT vocabulary has the special pieces "
-            f"{', '.join(SPECIAL_PIECES)}; `bertsmith vocab` makes one."
-        )
-
-
-def _read_vocabulary(path: Path) -> tuple[list[str], Mapping[str, Any]]:
-    """Pieces, and the normaliser's settings where a tokenizer.json tells them."""
-    if path.is_file():
-        return _read_pieces(path), {}
-    if (path / BACKEND_FILE).is_file():
-        return _read_backend(path / BACKEND_FILE)
-    if (path / VOCABULARY_FILE).is_file():
-        return _read_pieces(path / VOCABULARY_FILE), {}
-    what = "does not exist" if not path.exists() else f"has neither {BACKEND_FILE} nor {VOCABULARY_FILE}"
-    raise InputError(f"No tokenizer can be loaded: {path} {what}. Give a folder made by `bertsmith vocab`.")
-
-
-def _read_pieces(path: Path) -> list[str]:
-    try:
-        lines = _read_bytes(path).decode("utf-8-sig").split("\n")  # not splitlines: U+2028 is a piece of Chinese BERT
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a vocabulary: byte {error.start:,} is not UTF-8.") from None
-    if lines[-1] == "":
-        lines.pop()
-    pieces = [line.rstrip(" \t\r") for line in lines]
-    check_pieces(pieces, str(path))
-    return pieces
-
-
-# What makes a tokenizer BERT's, whatever its pieces are (the parts of a tokenizer.json).
-_BERTS: Mapping[str, object] = {
-    "model": "WordPiece",
-    "continuing_subword_prefix": CONTINUATION,
-    "unk_token": UNK,
-    "max_input_chars_per_word": MAX_WORD_CHARACTERS,
-    "normalizer": "BertNormalizer",
-    "clean_text": True,
-    "pre_tokenizer": "BertPreTokenizer",
-}
-
-
-def _read_backend(path: Path) -> tuple[list[str], Mapping[str, Any]]:
-    content = _read_json(path)
-    try:
-        model, normaliser = content["model"], content["normalizer"] or {}
-        ids = dict(model["vocab"])
-        found = {
-            "model": model.get("type", "WordPiece"),
-            "continuing_subword_prefix": model.get("continuing_subword_prefix", CONTINUATION),
-            "unk_token": model.get("unk_token", UNK),
-            "max_input_chars_per_word": model.get("max_input_chars_per_word", MAX_WORD_CHARACTERS),
-            "normalizer": normaliser.get("type"),
-            "clean_text": normaliser.get("clean_text", True),
-            "pre_tokenizer": (content["pre_tokenizer"] or {}).get("type"),
-        }
-        added = [token["content"] for token in content.get("added_tokens") or () if token["content"] not in ids]
-        in_order = set(ids.values()) == set(range(len(ids)))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError(f"{path} is not a tokenizer as the library `tokenizers` writes it.") from None
-    for name, value in found.items():
-        if value != _BERTS[name]:
-            raise InputError(
-                f"{path} is not BERT's tokenizer: its {name} is {value}, BERT's is {_BERTS[name]}, so a text would "
-                f"have other ids."
-            )
-    if not in_order:
-        raise InputError(f"{path} is damaged: its ids are not 0 to {len(ids) - 1:,}, each once.")
-    if added:
-        raise InputError(f"{path} has tokens outside its vocabulary ({added[0]!r}), which bertsmith cannot use.")
-    pieces = sorted(ids, key=ids.__getitem__)
-    check_pieces(pieces, str(path))
-    return pieces, normaliser
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_read_bytes(path))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}.") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is not a JSON object.")
-    return content
-
-
 def _without_surrogates(text: str) -> str:
     """Half of a surrogate pair is no character: it counts as U+FFFD, which the normaliser drops."""
     return _SURROGATE.sub("\ufffd", text)
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _has_capitals(pieces: Sequence[str]) -> bool:

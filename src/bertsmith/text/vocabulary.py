@@ -25,9 +25,10 @@ from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text.documents import ReadingSettings, read_source
+from bertsmith.text.pieces import CLS, CONTINUATION, MASK, PAD, SEP, UNK
 from bertsmith.text.reading_report import ReadingReport
 from bertsmith.text.sources import find_sources
-from bertsmith.text.tokenizer import CLS, CONTINUATION, MASK, PAD, SEP, UNK, Tokenizer, word_stages
+from bertsmith.text.tokenizer import Tokenizer, word_stages
 from bertsmith.text.vocabulary_report import measure_vocabulary
 from bertsmith.text.word_counts import WordCounts
 

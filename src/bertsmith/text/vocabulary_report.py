@@ -11,7 +11,8 @@ from fontTools import unicodedata
 from numpy.typing import NDArray
 from rich.table import Table
 
-from bertsmith.text.tokenizer import CONTINUATION, Tokenizer
+from bertsmith.text.pieces import CONTINUATION
+from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_counts import WordCounts
 
 _SCRIPTS_SHOWN = 10

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from tokenizers import normalizers, pre_tokenizers
 
-from bertsmith.text.tokenizer import MAX_WORD_CHARACTERS
+from bertsmith.text.pieces import MAX_WORD_CHARACTERS
 
 MAX_WORDS = 1 << 20
 _MAX_CHUNKS = 1 << 19

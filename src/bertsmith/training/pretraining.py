@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.artefact import read_manifest, stage_artefact
 from bertsmith.core.console import console, progress_line
@@ -26,7 +25,6 @@ from bertsmith.training.checkpoint import (
 )
 from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
-from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Step
 from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.metrics_log import MetricsLog, read_metrics
@@ -36,7 +34,7 @@ from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.phases import evaluation_is_due, steps_of_all_phases
 from bertsmith.training.planning import planned
 from bertsmith.training.plateau import PlateauWatch
-from bertsmith.training.precision import choose_precision, matmul_peak
+from bertsmith.training.precision import choose_precision
 from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.processes import Processes, joined, was_restarted
 from bertsmith.training.run import (
@@ -49,7 +47,7 @@ from bertsmith.training.run import (
     start_run,
 )
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
-from bertsmith.training.screen import Speedometer
+from bertsmith.training.screen import speedometer, tell_of_random_pairs
 from bertsmith.training.signals import stop_on_signal
 from bertsmith.training.starting_point import load_starting_point
 
@@ -157,7 +155,8 @@ def _train(
         floor = evaluation.unigram_loss
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
-        speedometer = _speedometer(run, model, first_batch, device)
+        tell_of_random_pairs(batches, run.config)
+        speed = speedometer(run, model, first_batch, device)
 
         def save() -> None:
             save_checkpoint(
@@ -181,8 +180,8 @@ def _train(
             with progress_line("pretrain", total=1.0) as line:
                 for step in steps:
                     state = TrainingState(step.position, state.tokens_seen + step.num_tokens)
-                    speedometer.add(step)
-                    line.update(step.progress, speedometer.status())
+                    speed.add(step)
+                    line.update(step.progress, speed.status())
                     if step.position.steps_done % settings.log_steps == 0:
                         log.write(step.position.steps_done, "train", step.record())
                     if evaluation_is_due(step, settings.evaluations):
@@ -283,15 +282,3 @@ def _rehearse(config: PretrainConfig, store: TokenStore, processes: Processes) -
         result = _start(config.model_copy(update=short), store, config.runtime.take_device(), processes)
         console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
         return replace(result, model=config.out / "model")
-
-
-def _speedometer(run: Run, model: PretrainedNetwork, batch: PretrainingBatch, device: torch.device) -> Speedometer:
-    peak = matmul_peak(getattr(torch, run.precision), device)
-    console.print(
-        f"{run.precision} on {device}, {torch.get_num_threads()} threads; this machine multiplies "
-        f"{peak / 1e9:,.0f} GFLOP/s; {run.config.training.duration}",
-        soft_wrap=True,
-    )
-    mean_length = batch.num_tokens / batch.num_sequences
-    label_share = len(batch.masked_labels) / batch.num_tokens
-    return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)

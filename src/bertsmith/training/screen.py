@@ -4,10 +4,21 @@ import time
 from collections import deque
 from typing import Any
 
+import torch
+
+from bertsmith.batches.flat_batch import PretrainingBatch
+from bertsmith.batches.pretraining import PretrainingBatches
+from bertsmith.core.console import console
+from bertsmith.training.configuration import PretrainConfig
+from bertsmith.training.flops import flops_per_token
 from bertsmith.training.loop import Step
+from bertsmith.training.network import PretrainedNetwork
+from bertsmith.training.precision import matmul_peak
+from bertsmith.training.run import Run
 from bertsmith.training.schedule import Duration
 
 _WINDOW_STEPS = 50
+_MANY_RANDOM_PAIRS = 0.6
 
 
 class Speedometer:
@@ -56,3 +67,27 @@ class Speedometer:
             f"right {metrics['token_accuracy']:.1%}{nsp}  {self.tokens_per_second:,.0f} tok/s  "
             f"{self.share_of_peak:.0%} of peak  {f'{days}d ' if days else ''}{left} left"
         )
+
+
+def speedometer(run: Run, model: PretrainedNetwork, batch: PretrainingBatch, device: torch.device) -> Speedometer:
+    """For a run whose batches are like this one; what the machine can do is measured and told."""
+    peak = matmul_peak(getattr(torch, run.precision), device)
+    console.print(
+        f"{run.precision} on {device}, {torch.get_num_threads()} threads; this machine multiplies "
+        f"{peak / 1e9:,.0f} GFLOP/s; {run.config.training.duration}",
+        soft_wrap=True,
+    )
+    mean_length = batch.num_tokens / batch.num_sequences
+    label_share = len(batch.masked_labels) / batch.num_tokens
+    return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)
+
+
+def tell_of_random_pairs(batches: PretrainingBatches, config: PretrainConfig) -> None:
+    """Say so if the text gives too few true pairs: the two labels of next sentence prediction should be as frequent."""
+    if not config.data.next_sentence or (share := batches.share_of_random_pairs()) < _MANY_RANDOM_PAIRS:
+        return
+    console.print(
+        f"{share:.0%} of the pairs are random instead of half of them: most documents are too short for a sentence to "
+        f"be followed by another. Prepare whole documents instead of lines, or train with --no-next-sentence.",
+        soft_wrap=True,
+    )

@@ -11,7 +11,8 @@ from bertsmith.tasks.masked_words.encoding import encode_masked
 from bertsmith.tasks.masked_words.pieces import answer_ids, label_ids, piece_id
 from bertsmith.tasks.masked_words.template import Template
 from bertsmith.tasks.sentences.examples import SentenceExample
-from bertsmith.text.tokenizer import MASK, Tokenizer
+from bertsmith.text.pieces import MASK
+from bertsmith.text.tokenizer import Tokenizer
 
 WORDS = st.lists(st.sampled_from(["the", "cat", "dogs", "!", "unknown"]), max_size=20)
 

@@ -15,7 +15,8 @@ from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.masked_words.template import Template
 from bertsmith.tasks.sequences import longest_first
-from bertsmith.text.tokenizer import MASK, Tokenizer
+from bertsmith.text.pieces import MASK
+from bertsmith.text.tokenizer import Tokenizer
 
 
 def encode_masked(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.text.tokenizer import MASK
+from bertsmith.text.pieces import MASK
 
 TEXT = "{text}"
 _FIELD = re.compile(r"\{\w*\}")
