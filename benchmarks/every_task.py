@@ -4,8 +4,9 @@
     python benchmarks/every_task.py run TASKS MODEL RESULTS [--start pretrained] [--only sst-2 mrpc ...] [--seeds 3]
     python docs/generate.py                                            put the table onto docs/results/every-task.md
 
-DATA holds the sets as their authors give them (SST-2, MRPC, ..., squad, conll2003). `run` writes one small file per
-task and start; what is there is not run again, and a task that was interrupted goes on. Where a set has no train part
+DATA is the collection that this project was checked on; another one's tasks are laid out by hand, as docs/studies.md
+says. `run` writes one small file per task and start; what is there is not run again if it is of the same model and
+seeds, and a task that was interrupted goes on. Where a set has no train part
 of its own (QNLI and SQuAD 2.0 come with dev only), its dev is divided by article: one article in five is scored.
 """
 
@@ -22,6 +23,7 @@ from typing import Any
 
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.process_environment import start_tuned
+from bertsmith.model.folder import model_fingerprint, resolve_model_folder
 from bertsmith.study.trials import read_outcome
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
@@ -144,15 +146,22 @@ def divide_qnli(path: Path, squad: Sequence[Mapping[str, Any]], folder: Path) ->
 def run(tasks: Path, model: Path, results: Path, start: str, only: Sequence[str], seeds: int) -> None:
     """Fine-tune on every task whose result is not there yet."""
     results.mkdir(parents=True, exist_ok=True)
+    what = {"model": model_fingerprint(resolve_model_folder(model)), "seeds": seeds}
     for name in only or TRIALS:
         target = results / f"{name}-{start}.json"
         if target.exists():
+            recorded = json.loads(target.read_text(encoding="utf-8"))
+            if any(recorded[key] != value for key, value in what.items()):
+                raise SystemExit(
+                    f"{target} is of another model or number of seeds. Move it away, or give other RESULTS."
+                )
             continue
         out = results / "runs" / f"{name}-{start}"
         config = trial_config(name, tasks / name, model, out, start, seeds)
         started = time.perf_counter()
-        finetune_task(config)
-        summary = summarise(out, config) | {"minutes": round((time.perf_counter() - started) / 60, 1)}
+        if not out.exists():  # else it was done, and the summary was not written any more
+            finetune_task(config)
+        summary = what | summarise(out, config) | {"minutes": round((time.perf_counter() - started) / 60, 1)}
         target.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 

@@ -99,7 +99,9 @@ def test_columns_of_tables_are_read(encoder, tmp_path):
     (tmp_path / "b.jsonl").write_text('{"text": "the cat"}\n{"text": 3}\n')
     with pytest.raises(InputError, match="line 2: 'text' is 3, not a text"):
         write(encoder, tmp_path / "b.jsonl", tmp_path / "no")
-    assert write(encoder, tmp_path / "b.jsonl", tmp_path / "skipped", on_error="skip").texts == 1
+    (tmp_path / "b.jsonl").write_text('{"text": "the cat"}\n{"text": 3}\n{"text": "the"}\n')
+    assert write(encoder, tmp_path / "b.jsonl", tmp_path / "skipped", on_error="skip").texts == 2
+    assert read_manifest(tmp_path / "skipped", "features").facts["skipped_lines"] == [2]
 
 
 def test_nothing_half_made_is_left_and_nothing_is_overwritten(encoder, tmp_path):

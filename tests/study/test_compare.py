@@ -11,7 +11,8 @@ from rich.console import Console
 
 from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.study import trials
-from bertsmith.study.cell import read_cell
+from bertsmith.study.cell import cell_settings, read_cell
+from bertsmith.study.cell_run import states_on_the_way
 from bertsmith.study.compare import CompareConfig, compare
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.tasks.task_finetuning import finetune_task
@@ -19,6 +20,7 @@ from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.vocabulary import VocabConfig, vocab
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
+from bertsmith.training.pretraining import pretrain
 
 STUDY = """
 question = "Do neighbours help?"
@@ -301,6 +303,17 @@ def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
         ConfigurationError, match=r"There is no study 'nothing'\. There are: by-the-clock, cooccurrence-parts, hour"
     ):
         load_study("nothing")
+
+
+def test_states_on_the_way_are_those_at_equal_shares_whatever_checkpoints_a_stop_has_left(store, tmp_path):
+    _, study = load_study(study_file(tmp_path, steps=8))
+    config = cell_settings(study, study.variants[0], 0, store, tmp_path, MachineSettings(precision="float32"))
+    runtime = config.runtime.model_copy(update={"checkpoint_steps": 1, "keep_checkpoints": 20})
+    config = config.model_copy(update={"runtime": runtime})
+    pretrain(config)
+    assert list(states_on_the_way(config, 3)) == [2, 4, 6]
+    assert list(states_on_the_way(config, 1)) == [4]
+    assert states_on_the_way(config, 0) == {}
 
 
 def test_a_cell_on_another_text_is_refused(finished, store, tmp_path):

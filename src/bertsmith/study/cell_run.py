@@ -52,7 +52,7 @@ def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: 
         else:
             outcome = _pretrain_or_go_on(config, variant.start)
             model = config.out / "model"
-        for step, folder in _states_on_the_way(config, study.checkpoints).items():
+        for step, folder in states_on_the_way(config, study.checkpoints).items():
             on_the_way[step] = _run_trials(study, variant, config, folder, task_data, f"step-{step}")
         tasks = _run_trials(study, variant, config, model, task_data, "end")
     cell = Cell(
@@ -96,7 +96,7 @@ def _run_trials(
     )
 
 
-def _states_on_the_way(config: PretrainConfig, count: int) -> dict[int, Path]:
+def states_on_the_way(config: PretrainConfig, count: int) -> dict[int, Path]:
     """By their steps, the checkpoints nearest to equal shares of the training, whatever others a stop has left."""
     duration, progress = config.training.duration, {}
     for folder in list_checkpoints(config.out / "checkpoints") if count else ():
