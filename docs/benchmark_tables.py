@@ -57,7 +57,8 @@ def preparation_table() -> str:
 def machine() -> str:
     """What multiplied, in a sentence."""
     peaks = [found["peak_flops"] / 1e9 for found in _steps().values()]
-    return f"{min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s in bfloat16 on two threads, measured beside each size.\n"
+    speed = f"{min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s in bfloat16"
+    return f"{speed} on {_threads()} threads, measured beside each size.\n"
 
 
 def main() -> None:
@@ -74,7 +75,7 @@ def main() -> None:
     axes.axhline(1, color="gray", linewidth=0.8)
     axes.set_xticks(range(len(_steps())), list(_steps()))
     axes.set_ylabel("times as fast")
-    axes.set_title("A pre-training step of bertsmith on two CPU cores", loc="left")
+    axes.set_title(f"A pre-training step of bertsmith on {_threads()} CPU threads", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(BENCHMARKS.parent / "benchmarks.png", dpi=110)
@@ -92,6 +93,11 @@ def _beside_each_other(
         for name, side in by_name.items()
     ]
     return _table(f"| {head} | who | tokens a second | {figure_head} | {ours} is so many times as fast |", rows)
+
+
+def _threads() -> str:
+    """How many, of all sizes."""
+    return " or ".join(sorted({str(found["threads"]) for found in _steps().values()}))
 
 
 def _steps() -> Mapping[str, Any]:
