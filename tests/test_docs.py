@@ -112,6 +112,20 @@ def test_the_loss_that_a_plan_expects_of_a_mini_is_that_of_the_cells():
         assert abs(unigram * CURVES["mini"].share(tokens) - loss) < 0.06
 
 
+def test_the_losses_of_both_languages_on_the_page_are_those_of_the_cells():
+    text = " ".join((ROOT / "docs" / "plateau.md").read_text(encoding="utf-8").split())
+    ends = {}
+    for folder in ("start", "start-german"):
+        cells = [read_cell(path) for path in _cells_of(folder)]
+        for variant in ("normal", "neighbour", "cooccurrence"):
+            losses = [cell.curve[-1].token_loss for cell in cells if cell.variant == variant]
+            ends[folder, variant] = f"{statistics.fmean(losses):.2f}"
+    normal, neighbour, counted = (ends["start", name] for name in ("normal", "neighbour", "cooccurrence"))
+    assert f"at {normal} from normal values, {neighbour} from neighbour heads and {counted} from co-occurrences" in text
+    german = [ends["start-german", name] for name in ("normal", "neighbour", "cooccurrence")]
+    assert f"at {german[0]}, {german[1]} and {german[2]}" in text
+
+
 def _cells_of(study: str) -> list[Path]:
     return sorted((ROOT / "docs" / "results" / "cells" / study).glob("*.json"))
 
