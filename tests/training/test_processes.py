@@ -39,6 +39,26 @@ except BertsmithError as error:
     sys.exit(error.exit_code)
 """
 
+# Each process takes another time for its initial weights, and leaves a hash of its last ones.
+SCRIPT_WITH_CLOCKS_APART = """
+import hashlib
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from bertsmith.training import pretraining
+from bertsmith.training.configuration import PretrainConfig
+load, optimisers = pretraining.load_starting_point, []
+def load_at_another_time(*arguments):
+    model, optimiser, state = load(*arguments)
+    optimisers.append(optimiser)
+    return model, optimiser, replace(state, position=replace(state.position, elapsed_seconds=float(os.environ["RANK"])))
+pretraining.load_starting_point = load_at_another_time
+pretraining.pretrain(PretrainConfig.model_validate_json(sys.argv[1]))
+weights = b"".join(weight.numpy().tobytes() for weight in optimisers[0].float32_weights().values())
+(Path(sys.argv[2]) / f"weights-{os.environ['RANK']}").write_text(hashlib.sha256(weights).hexdigest())
+"""
+
 
 def settings(store, out, **changes):
     runtime = {
@@ -52,10 +72,10 @@ def settings(store, out, **changes):
     return small_config(store, out, **common | changes)
 
 
-def together(config, folder, count=2, restarts=0):
+def together(config, folder, count=2, restarts=0, script=SCRIPT):
     """The same training in several processes, each of which leaves a file with its number."""
     (folder / "pids").mkdir(exist_ok=True)
-    (folder / "script.py").write_text(SCRIPT)
+    (folder / "script.py").write_text(script)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     command += [f"--max-restarts={restarts}", str(folder / "script.py"), config.model_dump_json(), str(folder / "pids")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -124,6 +144,15 @@ def test_a_lost_process_is_replaced_and_nobody_can_tell_afterwards(store, tmp_pa
     assert process.returncode == 0, errors
     assert (tmp_path / "pids" / "0-1").exists()  # started again
     assert_same_trace(tmp_path / "run", tmp_path / "whole")
+
+
+def test_by_the_clock_too_all_processes_have_the_same_weights(store, tmp_path):
+    hours = {"training": {"steps": None, "hours": 3 / 3600}}
+    process = together(settings(store, tmp_path / "run", **hours), tmp_path, script=SCRIPT_WITH_CLOCKS_APART)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    first, second = ((tmp_path / "pids" / f"weights-{number}").read_text() for number in (0, 1))
+    assert first == second
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to-one", "to-all-and-to-torchrun-as-slurm-does"])
