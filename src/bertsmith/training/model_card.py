@@ -68,12 +68,13 @@ def model_card(
 
 def _kind(config: PretrainConfig) -> dict[str, str]:
     """What differs from one kind of network to another."""
+    begin = "from scratch" if config.init is None else f"on from {config.init.name}"
     if config.data.objective == "masked":
         task = " and next sentence prediction" if config.data.next_sentence else ""
         return {
             "pipeline": "fill-mask",
             "tags": "bert, masked-language-model, next-sentence-prediction",
-            "what": f"A BERT encoder, pre-trained from scratch by bertsmith with the masked language model{task}\n"
+            "what": f"A BERT encoder, pre-trained {begin} by bertsmith with the masked language model{task}\n"
             f"(Devlin et al. 2019).",
             "use": 'from transformers import pipeline\npipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")',
         }
@@ -81,7 +82,7 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
         return {
             "pipeline": "feature-extraction",
             "tags": "elmo, language-model",
-            "what": "An ELMo, pre-trained from scratch by bertsmith to tell the next and the previous word\n"
+            "what": f"An ELMo, pre-trained {begin} by bertsmith to tell the next and the previous word\n"
             "(Peters et al. 2018).",
             "use": "from bertsmith import FeatureExtractor\n"
             "FeatureExtractor.load('path/to/this/folder').features(['...'])",
@@ -93,7 +94,7 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
     return {
         "pipeline": "text-generation" if config.model.network == "gpt" else "feature-extraction",
         "tags": f"{config.model.network}, causal-language-model",
-        "what": f"{name}, pre-trained from scratch by bertsmith to tell the next piece ({paper}).",
+        "what": f"{name}, pre-trained {begin} by bertsmith to tell the next piece ({paper}).",
         "use": f'from transformers import {model_class}\n{model_class}.from_pretrained("path/to/this/folder")',
     }
 
