@@ -278,10 +278,9 @@ def test_the_network_of_init_is_trained_with_the_settings_of_the_run(finished_ru
     written = json.loads((tmp_path / "run" / "model" / "config.json").read_text())
     assert written["num_hidden_layers"] == small["num_hidden_layers"]
     assert (written["hidden_dropout_prob"], written["attention_probs_dropout_prob"]) == (0.3, 0.2)
-    assert (
-        f"{small['num_hidden_layers']} layers, states {small['hidden_size']} wide"
-        in (tmp_path / "run" / "model" / "README.md").read_text()
-    )
+    card = (tmp_path / "run" / "model" / "README.md").read_text()
+    assert f"{small['num_hidden_layers']} layers, states {small['hidden_size']} wide" in card
+    assert "pre-trained on from model by bertsmith" in card
     assert "not 7 of 48 as the settings have it" in " ".join(capsys.readouterr().err.split())
     recorded = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]["model"]
     assert recorded["num_hidden_layers"] == small["num_hidden_layers"]
