@@ -22,8 +22,10 @@ from bertsmith.core.errors import (
 )
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import SET_ASIDE, go_back_to, list_checkpoints
+from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
+from bertsmith.training.network import with_shape_of_init
 from bertsmith.training.pretraining import pretrain, resume_pretraining
 
 
@@ -284,6 +286,14 @@ def test_the_network_of_init_is_trained_with_the_settings_of_the_run(finished_ru
     assert "not 7 of 48 as the settings have it" in " ".join(capsys.readouterr().err.split())
     recorded = json.loads((tmp_path / "run" / "run.json").read_text())["configuration"]["model"]
     assert recorded["num_hidden_layers"] == small["num_hidden_layers"]
+
+
+def test_settings_that_give_the_shape_of_init_are_left_as_they_are(store, tmp_path):
+    """Else an interrupted run would not be known again by whoever started it, as `compare` does."""
+    layers = {"recipe": "tiny", "store": store, "out": tmp_path / "run", "training": {"steps": 1}}
+    pretrain(PretrainConfig.from_layers(layers))
+    config = PretrainConfig.from_layers(layers, {"init": tmp_path / "run" / "model", "out": tmp_path / "on"})
+    assert with_shape_of_init(config) is config
 
 
 def test_sequences_longer_than_the_network_of_init_are_refused_before_the_first_step(finished_run, store, tmp_path):

@@ -83,7 +83,7 @@ class Features:
         self._row_text = table.column("text").to_numpy()
 
     @classmethod
-    def open(cls, folder: Path) -> "Features":
+    def open(cls, folder: Path | str) -> "Features":
         """Open what `features` wrote. Raises ArtefactError and its subclasses for anything else.
 
         Of its files only the sizes are checked.

@@ -21,8 +21,9 @@ from bertsmith.study.cell import Cell, what_decides
 from bertsmith.study.other_graphs import STACKED_AT, GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
-from bertsmith.study.trials import TaskOutcome, run_trials, short_hash
+from bertsmith.study.trials import TaskOutcome, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
+from bertsmith.tasks.finished_runs import FinishedRuns
 from bertsmith.text.pair_counts import count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import list_checkpoints, read_state
@@ -152,7 +153,7 @@ def _tasks_folder(config: PretrainConfig) -> Path:
 def _start_folder(config: PretrainConfig, name: StartName | None) -> Path:
     """Named after all that its weights depend on, so that those of other settings are not taken for them."""
     decides = config.model_dump(mode="json", include={"model", "seed"}) | {"start": name}
-    return config.out.with_name(f"{config.out.name}-start-{short_hash(decides)}")
+    return config.out.with_name(f"{config.out.name}-start-{FinishedRuns.key(decides)}")
 
 
 def _write_start(config: PretrainConfig, name: StartName | None) -> Path:

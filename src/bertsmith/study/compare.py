@@ -90,6 +90,7 @@ def compare(config: CompareConfig) -> StudyResult:
         raise InputError(
             f"{config.store} holds no held-out text, on which variants are compared. Prepare it with --held-out."
         )
+    made_from = fingerprints(store)
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
@@ -104,7 +105,7 @@ def compare(config: CompareConfig) -> StudyResult:
                         run_cell(settings, study, variant, config.task_data, path)
             if path.exists():
                 cell = read_cell(path)
-                require_same_cell(cell, settings, study, variant, fingerprints(store), path)
+                require_same_cell(cell, settings, study, variant, made_from, path)
                 cells[variant.name].append(cell)
             else:
                 missing += 1

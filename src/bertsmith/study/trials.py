@@ -1,6 +1,5 @@
 """What a pre-trained network is worth on tasks: fine-tuned with several seeds, dev scores after the last epoch."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
+from bertsmith.tasks.finished_runs import FinishedRuns
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 from bertsmith.training.machine import MachineSettings
 
@@ -68,7 +68,7 @@ def run_trials(
     outcomes = {}
     for trial in trials:
         decides = {"trial": trial.model_dump(mode="json"), "own": own_settings, "initialisation": initialisation}
-        folder = out / f"{trial.task}-{short_hash(decides)}"
+        folder = out / f"{trial.task}-{FinishedRuns.key(decides)}"
         if not folder.exists():
             settings = {
                 "model": model,
@@ -82,11 +82,6 @@ def run_trials(
             finetune_task(build_settings(FinetuneConfig, settings, trial.settings, own_settings))
         outcomes[trial.key] = read_outcome(folder / RESULTS_FILE)
     return outcomes
-
-
-def short_hash(decides: Mapping[str, Any]) -> str:
-    """A name for what depends on some settings (JSON-able)."""
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode("ascii")).hexdigest()[:12]
 
 
 def read_outcome(path: Path) -> TaskOutcome:

@@ -144,7 +144,8 @@ def _folder(folder: str, wanted: str, report: ReadingReport) -> Iterator[Source]
             if path.is_symlink():
                 report.note(Finding.LINKED_FOLDER, str(path))
         paths += [Path(parent, name) for name in names if not name.startswith(".")]
-    lost = next((path for path in sorted(paths) if name_tells(str(path), wanted) and not path.exists()), None)
+    links = (path for path in sorted(paths) if path.is_symlink() and name_tells(str(path), wanted))
+    lost = next((path for path in links if not path.exists()), None)
     if lost is not None:
         raise InputError(f"{lost} is a link to {lost.readlink()}, which is not there. Mend the link, or remove it.")
     regular = [_local_source(str(path)) for path in sorted(paths) if path.is_file()]

@@ -64,17 +64,15 @@ def with_shape_of_init(config: PretrainConfig) -> PretrainConfig:
     if config.init is None or config.model.network == "elmo":  # an ELMo has its shape by its size
         return config
     shape = shape_of(config.init)
-    told = config.model.model_dump(include=set(shape))
-    fitting = build_settings(PretrainConfig, config.model_dump(exclude_unset=True), {"model": shape})
-    network = network_config(config, Tokenizer.load(resolve_model_folder(config.init)))
-    asked = (network.num_hidden_layers, network.state_size)
-    if asked != (shape["num_hidden_layers"], shape["hidden_size"]) and told != shape:
-        console.print(
-            f"The network is that of {config.init}: {shape['num_hidden_layers']} layers of {shape['hidden_size']}, not "
-            f"{asked[0]} of {asked[1]} as the settings have it.",
-            soft_wrap=True,
-        )
-    return fitting
+    asked = _shape(network_config(config, Tokenizer.load(resolve_model_folder(config.init))))
+    if asked == shape:
+        return config
+    console.print(
+        f"The network is that of {config.init}: {shape['num_hidden_layers']} layers of {shape['hidden_size']}, not "
+        f"{asked['num_hidden_layers']} of {asked['hidden_size']} as the settings have it.",
+        soft_wrap=True,
+    )
+    return build_settings(PretrainConfig, config.model_dump(exclude_unset=True), {"model": shape})
 
 
 def shape_of(folder: Path) -> dict[str, Any]:
@@ -82,10 +80,14 @@ def shape_of(folder: Path) -> dict[str, Any]:
     network = load_any_config(resolve_model_folder(folder))
     if isinstance(network, ElmoConfig):
         raise ConfigurationError(f"{folder} is an ELMo: to train it on, give --network elmo.")
-    heads = network.n_head if isinstance(network, GptConfig) else network.num_attention_heads
+    return _shape(network)
+
+
+def _shape(network: EncoderConfig) -> dict[str, Any]:
+    assert not isinstance(network, ElmoConfig)
     return {
         "num_hidden_layers": network.num_hidden_layers,
         "hidden_size": network.state_size,
-        "num_attention_heads": heads,
+        "num_attention_heads": network.n_head if isinstance(network, GptConfig) else network.num_attention_heads,
         "max_positions": network.max_position_embeddings,
     }

@@ -155,7 +155,8 @@ def _train(
         floor = evaluation.unigram_loss
         first_batch, _ = batches.batch(state.position.cursor)
         console.print(describe(first_batch, store.tokenizer))
-        tell_of_random_pairs(batches, run.config)
+        if checkpoint is None:
+            tell_of_random_pairs(batches, run.config)
         speed = speedometer(run, model, first_batch, device)
 
         def save() -> None:
