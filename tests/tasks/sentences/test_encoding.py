@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import BertTokenizer
 
@@ -77,6 +77,7 @@ def test_labels_are_indices_or_scores_or_yes_and_no():
     max_seq_length=st.integers(8, 20),
     stride=st.integers(1, 24),
 )
+@example(length=6, second=0, max_seq_length=8, stride=1)  # the first text fills all of the room
 def test_windows_hold_every_token_of_a_long_text(tokenizer, length, second, max_seq_length, stride):
     window_limits = InputLimits(max_seq_length=max_seq_length, stride=stride, long_texts="mean")
     # no two neighbouring tokens of a text are the same, so that a gap would show

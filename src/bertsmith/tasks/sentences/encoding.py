@@ -71,6 +71,10 @@ def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[
 
 
 def _cut(ids: Ids, size: int, stride: int) -> Iterator[Ids]:
-    """Windows of `size` that begin `stride` apart, or closer if there would be gaps; the last one reaches the end."""
-    for start in range(0, max(1, len(ids) - size + min(stride, size)), min(stride, size)):
+    """Windows of `size` that begin `stride` apart, or closer if there would be gaps; the last one reaches the end.
+
+    No tokens make one window without any: of a pair whose second text is empty, the first may fill all of the room.
+    """
+    step = max(1, min(stride, size))
+    for start in range(0, max(1, len(ids) - size + step), step):
         yield ids[start : start + size]
