@@ -22,7 +22,7 @@ test: .venv/dev
 	$(PYTEST) -m "not slow" --cov --cov-report=term
 
 test-all: .venv/dev
-	$(PYTEST) --cov --cov-report=term
+	$(PYTEST) --hypothesis-profile=new-examples --cov --cov-report=term
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -33,7 +33,8 @@ bench: .venv/bench
 	mkdir -p $(MEASURED)
 	for size in tiny mini small; do $(BIN)/python benchmarks/pretraining_step.py --size $$size --json $(MEASURED)/step-$$size.json || exit 1; done
 	$(BIN)/python benchmarks/pretraining_step.py --size base --rounds 5 --warm-up 2 --json $(MEASURED)/step-base.json
-	$(BIN)/python benchmarks/step_profile.py --json $(MEASURED)/profile.json
+	for size in mini small; do $(BIN)/python benchmarks/step_profile.py --size $$size --json $(MEASURED)/profile-$$size.json || exit 1; done
+	$(BIN)/python benchmarks/step_profile.py --size base --steps 7 --json $(MEASURED)/profile-base.json
 	$(BIN)/python benchmarks/encoding.py --json $(MEASURED)/encoding.json
 	$(BIN)/python benchmarks/preparation.py $(TEXTS) --json $(MEASURED)/preparation.json
 	$(BIN)/python docs/benchmark_tables.py

@@ -3,22 +3,34 @@
     python benchmarks/step_profile.py [--size mini] [--json FILE]
 
 The batches and the step are those of benchmarks/pretraining_step.py, in bfloat16. torch's profiler measures each
-operation's own time, without what it calls; "Python and torch between operations" is what is left of the clock.
+operation's own time, without what it calls; "Python and torch between operations" is what is left of the clock. Each
+step is profiled by itself and the median of a kind counts: what the profiler notes down shifts the step's blocks of
+memory, and in some steps they stand on new pages, which the kernel must clear.
+
+Products of such small matrices do not reach the speed of one large product, the peak. What share of the peak a step
+would come to if all else took no time is the bound of whatever could be gained around them.
 """
 
 import argparse
 import json
+import statistics
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.core.process_environment import start_tuned
-from pretraining_step import make_batch, our_step
+from bertsmith.model.configuration import BertConfig
+from bertsmith.training.flops import flops_per_token
+from bertsmith.training.precision import matmul_peak
+from pretraining_step import BATCH, VOCABULARY, make_batch, our_step
 
-STEPS, WARM_UP = 10, 10
+WARM_UP = 30  # in the first steps oneDNN compiles the products for the batches' shapes
 
 KINDS = {
     "products of matrices": ("mm", "addmm", "bmm", "baddbmm"),
@@ -35,26 +47,45 @@ KIND_OF = {name: kind for kind, names in KINDS.items() for name in names}
 OTHER, BETWEEN = "other operations", "Python and torch between operations"
 
 
-def measure(size: str) -> dict[str, float]:
-    """Seconds of each kind of work in a step, and of the whole step without the profiler (`step`)."""
+def measure(size: str, num_steps: int) -> dict[str, Any]:
+    """Seconds of each kind of work in a step, of the whole step without the profiler, and the work in it.
+
+    seconds       of each kind
+    step_seconds  of the whole step, without the profiler
+    flops         of a step's real tokens (`training.flops`)
+    peak_flops    a second, of one large product
+    """
     step = our_step(size, torch.bfloat16)
-    batches = [make_batch(index) for index in range(WARM_UP + STEPS)]
+    batches = [make_batch(index) for index in range(WARM_UP + num_steps)]
     for batch in batches:
         step(batch)
     started = time.perf_counter()
     for batch in batches[WARM_UP:]:
         step(batch)
-    clock = (time.perf_counter() - started) / STEPS
+    clock = (time.perf_counter() - started) / num_steps
+    profiles = [profile_of_step(step, batch) for batch in batches[WARM_UP:]]
+    kinds = {kind for found in profiles for kind in found}
+    medians = {kind: statistics.median(found.get(kind, 0.0) for found in profiles) for kind in kinds}
+    config = BertConfig.of_size(size, vocab_size=VOCABULARY)
+    work = [
+        flops_per_token(config, one.num_tokens / BATCH, one.num_labels / one.num_tokens) * one.num_tokens
+        for one in batches
+    ]
+    peak = statistics.median(matmul_peak(torch.bfloat16, torch.device("cpu")) for _ in range(9))
+    return {"seconds": medians, "step_seconds": clock, "flops": statistics.fmean(work), "peak_flops": peak}
+
+
+def profile_of_step(step: Callable[[PretrainingBatch], None], batch: PretrainingBatch) -> dict[str, float]:
+    """Seconds of each kind of work in one step."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for batch in batches[WARM_UP:]:
-            step(batch)
+        step(batch)
     seconds: dict[str, float] = defaultdict(float)
     for event in profiler.key_averages():
         name = event.key.removeprefix("aten::")
         is_operation = event.key.startswith("aten::") or name in KIND_OF
         kind = KIND_OF.get(name, OTHER) if is_operation else BETWEEN
-        seconds[kind] += event.self_cpu_time_total / 1e6 / STEPS
-    return dict(seconds) | {"step": clock}
+        seconds[kind] += event.self_cpu_time_total / 1e6
+    return dict(seconds)
 
 
 def main() -> None:
@@ -62,15 +93,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="mini")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--steps", type=int, default=20)
     given = parser.parse_args()
-    found = measure(given.size)
-    total = sum(seconds for kind, seconds in found.items() if kind != "step")
-    print(f"{given.size}: {1000 * found['step']:.0f} ms a step, {1000 * total:.0f} ms under the profiler")
-    for kind, seconds in sorted(found.items(), key=lambda item: -item[1]):
-        if kind != "step":
-            print(f"{kind:40}{1000 * seconds:8.1f} ms {seconds / total:6.0%}")
+    found = measure(given.size, given.steps)
+    seconds, achievable = found["seconds"], found["flops"] / found["peak_flops"]
+    total = sum(seconds.values())
+    print(f"{given.size}: {1000 * found['step_seconds']:.0f} ms a step, {1000 * total:.0f} ms under the profiler")
+    for kind, each in sorted(seconds.items(), key=lambda item: -item[1]):
+        print(f"{kind:40}{1000 * each:8.1f} ms {each / total:6.0%}")
+    print(
+        f"of the peak {achievable / total:.0%}; the products alone {achievable / seconds['products of matrices']:.0%}"
+    )
     if given.json is not None:
-        content = {"size": given.size, "seconds": found}
+        content = {"size": given.size, **found}
         given.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

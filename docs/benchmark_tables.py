@@ -22,15 +22,30 @@ def step_table() -> str:
 
 
 def profile_table() -> str:
-    """Where a step's time goes."""
-    found = _read("profile")["seconds"]
-    kinds = {kind: seconds for kind, seconds in found.items() if kind != "step"}
-    total = sum(kinds.values())
-    rows = [
-        f"| {kind} | {1000 * seconds:.0f} | {seconds / total:.0%} |"
-        for kind, seconds in sorted(kinds.items(), key=lambda item: -item[1])
+    """Where a step's time goes, for each size that was profiled; at the end what bounds it."""
+    profiles = {size: _read(f"profile-{size}") for size in SIZES if (BENCHMARKS / f"profile-{size}.json").is_file()}
+    totals = {size: sum(found["seconds"].values()) for size, found in profiles.items()}
+    first, *_ = profiles.values()
+    rows = []
+    for kind in sorted(first["seconds"], key=lambda kind: -first["seconds"][kind]):
+        cells = [
+            f"{1000 * found['seconds'][kind]:,.0f} | {found['seconds'][kind] / totals[size]:.0%}"
+            for size, found in profiles.items()
+        ]
+        rows.append(f"| {kind} | {' | '.join(cells)} |")
+    bounds = [f" | {_share_of_peak(found, totals[size]):.0%}" for size, found in profiles.items()]
+    rows.append(f"| **the step, of the peak** | {' | '.join(bounds)} |")
+    bounds = [
+        f" | {_share_of_peak(found, found['seconds']['products of matrices']):.0%}" for found in profiles.values()
     ]
-    return _table("| kind of work | milliseconds a step | share |", rows)
+    rows.append(f"| **the products alone, of the peak** | {' | '.join(bounds)} |")
+    heads = " | ".join(f"{size}, ms | share" for size in profiles)
+    return _table(f"| kind of work | {heads} |", rows)
+
+
+def _share_of_peak(found: Mapping[str, Any], seconds: float) -> float:
+    share: float = found["flops"] / found["peak_flops"] / seconds
+    return share
 
 
 def encoding_table() -> str:

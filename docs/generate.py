@@ -65,6 +65,8 @@ def _content(name: str) -> str:
         "start-german": lambda: study_table("start", folder="start-german"),
         "neighbour-parts": lambda: study_table("neighbour-parts"),
         "sizes": lambda: study_table("sizes"),
+        "rivals": lambda: study_table("rivals"),
+        "recipe-parts": lambda: study_table("recipe-parts"),
         "hour-pretraining": lambda: study_table("hour", tasks=False),
         "hour-tasks": lambda: gain_table(["hour", "lunch"], "untrained"),
         "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),

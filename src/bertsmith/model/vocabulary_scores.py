@@ -77,7 +77,7 @@ class _JudgedScores(torch.autograd.Function):
         total, correct = (scores.new_zeros(shape, dtype=torch.float32) for shape in ((), (len(labels),)))
         float_bias = None if bias is None else bias.float()
         parts = rows_at_a_time(scores, len(labels))
-        exact = scores.new_empty(parts[0].stop if parts else 0, scores.shape[1], dtype=torch.float32)
+        exact, softmax = scores.new_empty(2, parts[0].stop if parts else 0, scores.shape[1], dtype=torch.float32)
         for part in parts:
             label = labels[part, None]
             rows = exact[: len(label)].copy_(scores[part])
@@ -86,10 +86,9 @@ class _JudgedScores(torch.autograd.Function):
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
             hits, shares = correct_rows(rows, own, largest)
             correct[part].index_copy_(0, hits, shares)
-            sums = rows.sub_(largest[:, None]).exp_().sum(dim=1)
-            total += (largest + sums.log() - own).sum()
-            rows.mul_(sums.reciprocal_()[:, None])  # probabilities
-            scores[part] = rows.scatter_add_(1, label, rows.new_full(label.shape, -1.0))
+            probabilities = torch.softmax(rows, dim=1, out=softmax[: len(label)])
+            total += (largest - probabilities.amax(dim=1).log_() - own).sum()  # as in `losses`
+            scores[part] = probabilities.scatter_add_(1, label, rows.new_full(label.shape, -1.0))
         scores[len(labels) :] = 0.0
         ctx.save_for_backward(states, matrix, scores)
         ctx.has_bias = bias is not None
