@@ -34,7 +34,7 @@ bench: .venv/bench
 	for size in tiny mini small; do $(BIN)/python benchmarks/pretraining_step.py --size $$size --json $(MEASURED)/step-$$size.json || exit 1; done
 	$(BIN)/python benchmarks/pretraining_step.py --size base --rounds 5 --warm-up 2 --json $(MEASURED)/step-base.json
 	for size in mini small; do $(BIN)/python benchmarks/step_profile.py --size $$size --json $(MEASURED)/profile-$$size.json || exit 1; done
-	$(BIN)/python benchmarks/step_profile.py --size base --steps 7 --json $(MEASURED)/profile-base.json
+	$(BIN)/python benchmarks/step_profile.py --size base --steps 7 --warm-up 8 --json $(MEASURED)/profile-base.json
 	$(BIN)/python benchmarks/encoding.py --json $(MEASURED)/encoding.json
 	$(BIN)/python benchmarks/preparation.py $(TEXTS) --json $(MEASURED)/preparation.json
 	$(BIN)/python docs/benchmark_tables.py

@@ -30,8 +30,6 @@ from bertsmith.training.flops import flops_per_token
 from bertsmith.training.precision import matmul_peak
 from pretraining_step import BATCH, VOCABULARY, make_batch, our_step
 
-WARM_UP = 30  # in the first steps oneDNN compiles the products for the batches' shapes
-
 KINDS = {
     "products of matrices": ("mm", "addmm", "bmm", "baddbmm"),
     "copies, conversions and gathers": (
@@ -47,7 +45,7 @@ KIND_OF = {name: kind for kind, names in KINDS.items() for name in names}
 OTHER, BETWEEN = "other operations", "Python and torch between operations"
 
 
-def measure(size: str, num_steps: int) -> dict[str, Any]:
+def measure(size: str, num_steps: int, warm_up: int) -> dict[str, Any]:
     """Seconds of each kind of work in a step, of the whole step without the profiler, and the work in it.
 
     seconds       of each kind
@@ -56,20 +54,20 @@ def measure(size: str, num_steps: int) -> dict[str, Any]:
     peak_flops    a second, of one large product
     """
     step = our_step(size, torch.bfloat16)
-    batches = [make_batch(index) for index in range(WARM_UP + num_steps)]
+    batches = [make_batch(index) for index in range(warm_up + num_steps)]
     for batch in batches:
         step(batch)
     started = time.perf_counter()
-    for batch in batches[WARM_UP:]:
+    for batch in batches[warm_up:]:
         step(batch)
     clock = (time.perf_counter() - started) / num_steps
-    profiles = [profile_of_step(step, batch) for batch in batches[WARM_UP:]]
+    profiles = [profile_of_step(step, batch) for batch in batches[warm_up:]]
     kinds = {kind for found in profiles for kind in found}
     medians = {kind: statistics.median(found.get(kind, 0.0) for found in profiles) for kind in kinds}
     config = BertConfig.of_size(size, vocab_size=VOCABULARY)
     work = [
-        flops_per_token(config, one.num_tokens / BATCH, one.num_labels / one.num_tokens) * one.num_tokens
-        for one in batches
+        one.num_tokens * flops_per_token(config, one.num_tokens / BATCH, len(one.masked_labels) / one.num_tokens)
+        for one in batches[warm_up:]
     ]
     peak = statistics.median(matmul_peak(torch.bfloat16, torch.device("cpu")) for _ in range(9))
     return {"seconds": medians, "step_seconds": clock, "flops": statistics.fmean(work), "peak_flops": peak}
@@ -94,8 +92,11 @@ def main() -> None:
     parser.add_argument("--size", default="mini")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument(
+        "--warm-up", type=int, default=30, help="steps in which oneDNN compiles products for the batches' shapes"
+    )
     given = parser.parse_args()
-    found = measure(given.size, given.steps)
+    found = measure(given.size, given.steps, given.warm_up)
     seconds, achievable = found["seconds"], found["flops"] / found["peak_flops"]
     total = sum(seconds.values())
     print(f"{given.size}: {1000 * found['step_seconds']:.0f} ms a step, {1000 * total:.0f} ms under the profiler")

@@ -15,9 +15,12 @@ BENCHMARKS = Path(__file__).parent / "results" / "benchmarks"
 SIZES = ("tiny", "mini", "small", "base")
 
 
-def step_table() -> str:
-    """A pre-training step: a row for each size and side."""
-    sides = {size: found["results"] for size, found in _steps().items()}
+def step_table(folder: Path = BENCHMARKS) -> str:
+    """A pre-training step: a row for each size and side.
+
+    folder  of the results: those of another machine are in one of their own
+    """
+    sides = {size: found["results"] for size, found in _steps(folder).items()}
     return _beside_each_other("size", sides, "of the peak", lambda side: f"{side['share_of_peak']:.0%}")
 
 
@@ -69,9 +72,9 @@ def preparation_table() -> str:
     return _table(head, rows)
 
 
-def machine() -> str:
+def machine(folder: Path = BENCHMARKS) -> str:
     """What multiplied, in a sentence."""
-    peaks = [found["peak_flops"] / 1e9 for found in _steps().values()]
+    peaks = [found["peak_flops"] / 1e9 for found in _steps(folder).values()]
     speed = f"{min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s in bfloat16"
     return f"{speed} on {_threads()} threads, measured beside each size.\n"
 
@@ -115,12 +118,12 @@ def _threads() -> str:
     return " or ".join(sorted({str(found["threads"]) for found in _steps().values()}))
 
 
-def _steps() -> Mapping[str, Any]:
-    return {size: _read(f"step-{size}") for size in SIZES if (BENCHMARKS / f"step-{size}.json").is_file()}
+def _steps(folder: Path = BENCHMARKS) -> Mapping[str, Any]:
+    return {size: _read(f"step-{size}", folder) for size in SIZES if (folder / f"step-{size}.json").is_file()}
 
 
-def _read(name: str) -> Any:  # noqa: ANN401 - as JSON has it
-    return json.loads((BENCHMARKS / f"{name}.json").read_text(encoding="utf-8"))
+def _read(name: str, folder: Path = BENCHMARKS) -> Any:  # noqa: ANN401 - as JSON has it
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _ratios(ratios: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import bertsmith
-from benchmark_tables import encoding_table, machine, preparation_table, profile_table, step_table
+from benchmark_tables import BENCHMARKS, encoding_table, machine, preparation_table, profile_table, step_table
 from bertsmith.cli import COMMANDS, Command, settings_class_of
 from bertsmith.flags import RESUME, Flag, flags_of, usage
 from bertsmith.tasks.catalogue import TASKS
@@ -54,6 +54,8 @@ def _content(name: str) -> str:
         "first-run-tasks": task_table,
         "benchmark-machine": machine,
         "benchmark-steps": step_table,
+        "benchmark-machine-amx": lambda: machine(BENCHMARKS / "amx"),
+        "benchmark-steps-amx": lambda: step_table(BENCHMARKS / "amx"),
         "benchmark-profile": profile_table,
         "benchmark-encoding": encoding_table,
         "benchmark-preparation": preparation_table,
