@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from bertsmith.batches.flat_words import NUM_CHARACTERS
 from bertsmith.model.elmo_configuration import ElmoConfig
-from bertsmith.model.embeddings import sum_of_embeddings
+from bertsmith.model.embeddings import embedding_table, sum_of_embeddings
 
 
 class Highway(nn.Module):
@@ -31,7 +31,7 @@ class CharacterEncoder(nn.Module):
     def __init__(self, config: ElmoConfig):
         super().__init__()
         self.activation = config.filter_activation
-        self.characters = nn.Embedding(NUM_CHARACTERS, config.character_size)
+        self.characters = embedding_table(NUM_CHARACTERS, config.character_size)
         self.filters = nn.ModuleList(
             nn.Conv1d(config.character_size, count, kernel_size=length) for length, count in config.filters
         )

@@ -22,9 +22,9 @@ class Embeddings(nn.Module):
     def __init__(self, config: BertConfig):
         super().__init__()
         self.dropout_rate = config.hidden_dropout_prob
-        self.tokens = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.positions = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.segments = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.tokens = embedding_table(config.vocab_size, config.hidden_size)
+        self.positions = embedding_table(config.max_position_embeddings, config.hidden_size)
+        self.segments = embedding_table(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, inputs: FlatBatch) -> Tensor:
@@ -36,6 +36,14 @@ class Embeddings(nn.Module):
         tables = (self.tokens.weight, self.segments.weight, self.positions.weight)
         states = sum_of_embeddings(tables, (inputs.token_ids, inputs.segment_ids, inputs.positions))
         return dropout(self.norm(states), self.dropout_rate if self.training else 0.0)
+
+
+def embedding_table(num_rows: int, width: int) -> nn.Embedding:
+    """A table without initial values: they come from `initialise` or a folder, which would only write over torch's.
+
+    Torch's cost a second for a model that has no memory yet (a folder's): they would import the whole of its compiler.
+    """
+    return nn.Embedding(num_rows, width, _weight=torch.zeros(num_rows, width))
 
 
 def require_positions(inputs: FlatBatch, num_positions: int) -> None:

@@ -17,7 +17,7 @@ from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention_backends import AttentionName, attention_over
 from bertsmith.model.bert import PreTrainingOutput
 from bertsmith.model.dropout import dropout
-from bertsmith.model.embeddings import require_positions, sum_of_embeddings
+from bertsmith.model.embeddings import embedding_table, require_positions, sum_of_embeddings
 from bertsmith.model.encoder import Encoder, chosen_states, filled_up
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.vocabulary_scores import VocabularyScores
@@ -29,8 +29,8 @@ class GptEmbeddings(nn.Module):
     def __init__(self, config: GptConfig):
         super().__init__()
         self.dropout_rate = config.embd_pdrop
-        self.tokens = nn.Embedding(config.vocab_size, config.n_embd)
-        self.positions = nn.Embedding(config.n_positions, config.n_embd)
+        self.tokens = embedding_table(config.vocab_size, config.n_embd)
+        self.positions = embedding_table(config.n_positions, config.n_embd)
 
     def forward(self, inputs: FlatBatch) -> Tensor:
         """The states that enter the first layer, [T, H].

@@ -26,7 +26,6 @@ from bertsmith.training.checkpoint import (
 from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import HeldOutGuesses, HeldOutScores
 from bertsmith.training.loop import Step
-from bertsmith.training.loss_plot import plot_loss
 from bertsmith.training.metrics_log import MetricsLog, read_metrics
 from bertsmith.training.model_card import model_card
 from bertsmith.training.network import PretrainedNetwork, with_shape_of_init
@@ -253,6 +252,8 @@ def _finish(
     guesses: HeldOutGuesses | None,
 ) -> PretrainResult:
     """Draw the loss and write the model folder."""
+    from bertsmith.training.loss_plot import plot_loss  # noqa: PLC0415 - matplotlib is slow to import
+
     plot_loss(run.folder, run.folder / "loss.png", evaluation.unigram_loss)
     scores = guesses.scores if guesses is not None else None
     breakdown = evaluation.break_down(model, guesses) if guesses is not None else None

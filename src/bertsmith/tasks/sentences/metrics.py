@@ -1,5 +1,7 @@
 """Scores of a task, as the official evaluations compute them; scikit-learn and scipy do the arithmetic.
 
+They are imported when something is scored: that takes as long as importing torch, and who predicts need not wait.
+
 N examples, C labels. A classification's predictions and labels are indices into the task's labels [N], those of a task
 with several labels yes and no [N, C], those of a regression numbers [N]. In binary F1 the second label (index 1) is the
 positive class. A correlation with a constant is not defined; it is given as 0, since such predictions say nothing about
@@ -11,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from sklearn import metrics
 
 Values = npt.NDArray[np.generic]
 
@@ -22,37 +22,37 @@ _CONSTANT_SCORES = 0.001  # scores that spread less than 0.1 % of the labels' st
 
 def accuracy(labels: Values, predictions: Values) -> float:
     """Share of right predictions; of several labels, all of them must be right."""
-    return float(metrics.accuracy_score(labels, predictions))
+    return float(_scikit_learn().accuracy_score(labels, predictions))
 
 
 def f1(labels: Values, predictions: Values) -> float:
     """F1 of the positive class of two (MRPC, QQP); 0 if it is neither there nor predicted."""
-    return float(metrics.f1_score(labels, predictions, average="binary", pos_label=1, zero_division=0))
+    return float(_scikit_learn().f1_score(labels, predictions, average="binary", pos_label=1, zero_division=0))
 
 
 def macro_f1(labels: Values, predictions: Values) -> float:
     """Mean over the labels of each one's F1, so that rare labels count as much as frequent ones."""
-    return float(metrics.f1_score(labels, predictions, average="macro", zero_division=0))
+    return float(_scikit_learn().f1_score(labels, predictions, average="macro", zero_division=0))
 
 
 def micro_f1(labels: Values, predictions: Values) -> float:
     """F1 of all labels of all examples together, for tasks with several labels."""
-    return float(metrics.f1_score(labels, predictions, average="micro", zero_division=0))
+    return float(_scikit_learn().f1_score(labels, predictions, average="micro", zero_division=0))
 
 
 def matthews(labels: Values, predictions: Values) -> float:
     """Matthews' correlation coefficient (CoLA): 0 for guessing, 1 for perfect, 0 if either side is constant."""
-    return float(metrics.matthews_corrcoef(labels, predictions))
+    return float(_scikit_learn().matthews_corrcoef(labels, predictions))
 
 
 def pearson(labels: Values, predictions: Values) -> float:
     """Pearson's linear correlation."""
-    return _correlation(stats.pearsonr, labels, predictions)
+    return _correlation(_scipy().pearsonr, labels, predictions)
 
 
 def spearman(labels: Values, predictions: Values) -> float:
     """Spearman's correlation of ranks."""
-    return _correlation(stats.spearmanr, labels, predictions)
+    return _correlation(_scipy().spearmanr, labels, predictions)
 
 
 METRICS: Mapping[str, Callable[[Values, Values], float]] = {
@@ -78,6 +78,18 @@ def are_constant(predictions: Values, labels: Values) -> bool:
     if _are_scores(labels):
         return bool(np.std(predictions.astype(np.float64)) < _CONSTANT_SCORES * np.std(labels.astype(np.float64)))
     return len(np.unique(predictions, axis=0)) == 1 and len(np.unique(labels, axis=0)) > 1
+
+
+def _scikit_learn() -> Any:  # noqa: ANN401 - neither library has types
+    from sklearn import metrics  # noqa: PLC0415
+
+    return metrics
+
+
+def _scipy() -> Any:  # noqa: ANN401
+    from scipy import stats  # noqa: PLC0415
+
+    return stats
 
 
 def _are_scores(labels: Values) -> bool:
