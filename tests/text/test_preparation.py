@@ -232,6 +232,8 @@ def start(tmp_path, vocabulary):
         command = [sys.executable, "-m", "bertsmith", "prepare", str(tmp_path / "corpus"), "--format", "blocks"]
         command += ["--vocab", str(vocabulary), "--out", str(out), "--workers", "2"]
         environment = os.environ | {"BERTSMITH_TEST_MARK": mark}
+        # whoever runs the tests in the background of a script has SIGINT ignored, and so would what they start
+        command = ["env", "--default-signal=INT", *command]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, start_new_session=True)
         started.append(process)
         return process, mark
