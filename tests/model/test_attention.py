@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import reference_attention
 from bertsmith.model.attention_backends import ATTENTION_BACKENDS
 from bertsmith.model.bert import Bert
@@ -11,6 +14,8 @@ from bertsmith.model.dropout import keep_mask
 
 backends = pytest.mark.parametrize("backend", ["dense", "reference"])  # varlen is for 16 bits on a GPU
 HEADS, WIDTH = 3, 24
+RAGGED = tuple(1 + 7 * index % 61 for index in range(20))  # for `dense` three rectangles; the others below are one
+LENGTHS = [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30), RAGGED]
 
 
 def qkv_of(inputs, *, seed=0, dtype=torch.float32):
@@ -19,7 +24,7 @@ def qkv_of(inputs, *, seed=0, dtype=torch.float32):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("lengths", [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30)], ids=str)
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 def test_dense_and_reference_agree_in_context_and_gradient(lengths, causal, make_inputs):
     inputs = make_inputs(lengths=lengths).flat
     results = []
@@ -32,7 +37,7 @@ def test_dense_and_reference_agree_in_context_and_gradient(lengths, causal, make
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("lengths", [(3, 17, 512, 1), (7,), (1, 1), (30, 30, 30)], ids=str)
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
 def test_without_a_gradient_the_context_is_the_same(lengths, causal, make_inputs):
     inputs = make_inputs(lengths=lengths).flat
     qkv = torch.cat([qkv_of(inputs).detach(), torch.full((2, 3 * WIDTH), torch.nan)])
@@ -62,10 +67,13 @@ def test_dense_and_reference_agree_in_bfloat16(make_inputs):
 @backends
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("foreign", [5.0, float("inf"), float("nan")])
-def test_a_change_in_a_neighbouring_sequence_changes_no_bit_of_the_others(backend, dtype, foreign, make_inputs):
-    inputs = make_inputs(lengths=(4, 9, 6)).flat
+@pytest.mark.parametrize("lengths", [(4, 9, 6), (4, 9, *RAGGED)], ids=str)
+def test_a_change_in_a_neighbouring_sequence_changes_no_bit_of_the_others(
+    backend, dtype, foreign, lengths, make_inputs
+):
+    inputs = make_inputs(lengths=lengths).flat
     attend = ATTENTION_BACKENDS[backend](inputs, HEADS)
-    others = [0, 1, 2, 3, 13, 14, 15, 16, 17, 18]
+    others = [*range(4), *range(13, inputs.num_tokens)]
     contexts, gradients = [], []
     for change in (0.0, foreign):
         qkv = qkv_of(inputs, dtype=dtype)
@@ -110,6 +118,19 @@ def test_the_gradient_through_attention_dropout_is_that_of_the_formula(dtype, ma
     torch.testing.assert_close(context, expected)
     torch.testing.assert_close(qkv.grad, plain.grad)
     assert not keep.all()
+
+
+@settings(max_examples=40)
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=30),
+    causal=st.booleans(),
+    filling=st.integers(0, 3),
+)
+def test_rectangles_hold_every_token_of_any_batch(lengths, causal, filling):
+    inputs = FlatBatch.from_sequences([[0] * length for length in lengths], [[0] * length for length in lengths])
+    qkv = torch.nn.functional.pad(qkv_of(inputs).detach(), (0, 0, 0, filling))
+    expected = reference_attention(inputs, HEADS, causal=causal)(qkv, 0.0)
+    torch.testing.assert_close(dense_attention(inputs, HEADS, causal=causal)(qkv, 0.0), expected)
 
 
 def test_attention_probabilities_are_those_of_each_sequence(tiny_config, make_inputs, randomise):
