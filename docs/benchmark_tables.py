@@ -36,12 +36,10 @@ def profile_table() -> str:
             for size, found in profiles.items()
         ]
         rows.append(f"| {kind} | {' | '.join(cells)} |")
-    bounds = [f" | {_share_of_peak(found, totals[size]):.0%}" for size, found in profiles.items()]
-    rows.append(f"| **the step, of the peak** | {' | '.join(bounds)} |")
-    bounds = [
-        f" | {_share_of_peak(found, found['seconds']['products of matrices']):.0%}" for found in profiles.values()
-    ]
-    rows.append(f"| **the products alone, of the peak** | {' | '.join(bounds)} |")
+    products = {size: found["seconds"]["products of matrices"] for size, found in profiles.items()}
+    for name, seconds in (("the step", totals), ("the products alone", products)):
+        shares = [f" | {_share_of_peak(found, seconds[size]):.0%}" for size, found in profiles.items()]
+        rows.append(f"| **{name}, of the peak** | {' | '.join(shares)} |")
     heads = " | ".join(f"{size}, ms | share" for size in profiles)
     return _table(f"| kind of work | {heads} |", rows)
 
@@ -76,7 +74,7 @@ def machine(folder: Path = BENCHMARKS) -> str:
     """What multiplied, in a sentence."""
     peaks = [found["peak_flops"] / 1e9 for found in _steps(folder).values()]
     speed = f"{min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s in bfloat16"
-    return f"{speed} on {_threads()} threads, measured beside each size.\n"
+    return f"{speed} on {_threads(folder)} threads, measured beside each size.\n"
 
 
 def main() -> None:
@@ -113,9 +111,9 @@ def _beside_each_other(
     return _table(f"| {head} | who | tokens a second | {figure_head} | {ours} is so many times as fast |", rows)
 
 
-def _threads() -> str:
+def _threads(folder: Path = BENCHMARKS) -> str:
     """How many, of all sizes."""
-    return " or ".join(sorted({str(found["threads"]) for found in _steps().values()}))
+    return " or ".join(sorted({str(found["threads"]) for found in _steps(folder).values()}))
 
 
 def _steps(folder: Path = BENCHMARKS) -> Mapping[str, Any]:
