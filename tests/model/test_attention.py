@@ -9,7 +9,7 @@ from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.model.attention import reference_attention
 from bertsmith.model.attention_backends import ATTENTION_BACKENDS
 from bertsmith.model.bert import Bert
-from bertsmith.model.dense_attention import dense_attention
+from bertsmith.model.dense_attention import _Rectangles, dense_attention
 from bertsmith.model.dropout import keep_mask
 
 backends = pytest.mark.parametrize("backend", ["dense", "reference"])  # varlen is for 16 bits on a GPU
@@ -118,6 +118,12 @@ def test_the_gradient_through_attention_dropout_is_that_of_the_formula(dtype, ma
     torch.testing.assert_close(context, expected)
     torch.testing.assert_close(qkv.grad, plain.grad)
     assert not keep.all()
+
+
+@pytest.mark.parametrize(("lengths", "count"), [(RAGGED, 3), (LENGTHS[0], 1), ((100,) * 20, 1)], ids=str)
+def test_a_batch_takes_several_rectangles_where_one_would_be_mostly_filling(lengths, count, make_inputs):
+    inputs = make_inputs(lengths=lengths).flat
+    assert len(_Rectangles.around(inputs, HEADS, causal=False).parts) == count
 
 
 @settings(max_examples=40)
