@@ -17,6 +17,11 @@ from bertsmith.tasks.encoded import TaskBatch
 _GPTS = (GptForSequenceClassification, GptForMultipleChoice, GptForQuestionAnswering, GptForTokenClassification)
 
 
+def scores_pieces(network: TaskNetwork, weight: float) -> bool:
+    """Whether a network goes on as a language model, so that its token table is an output layer too."""
+    return isinstance(network, _GPTS) and weight > 0
+
+
 def outputs_and_language(
     network: TaskNetwork, micro_batch: TaskBatch, whole_batch: TaskBatch, weight: float, rows: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:

@@ -18,6 +18,7 @@ from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.task import Examples, Task
 from bertsmith.tasks.task_model import network_outputs
+from bertsmith.tasks.used_pieces import UsedPieces
 from bertsmith.training.loop import Position, training_steps
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
@@ -115,12 +116,13 @@ def run_seed(
         name: weight.detach().clone() for name, weight in model.named_parameters() if not weight.requires_grad
     }
     rate_factor = settings.layers.rate_factor(model.config.num_hidden_layers)
-    optimiser = Optimiser(model.to(settings.device), settings.optimiser, settings.precision, rate_factor)
-    batches = TaskBatches(train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
+    vocabulary = UsedPieces(model.to(settings.device), train, settings.loss)
+    optimiser = Optimiser(model, settings.optimiser, settings.precision, rate_factor)
+    batches = TaskBatches(vocabulary.train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
     watch = CollapseWatch(seed)
     total_steps = settings.epochs * batches.batches_per_epoch
     steps = training_steps(
-        settings.task.objective(model, train, settings.loss),
+        settings.task.objective(model, vocabulary.train, settings.loss),
         batches,
         optimiser,
         duration=Duration(steps=total_steps),
@@ -136,6 +138,8 @@ def run_seed(
     with progress_line(f"seed {seed}", total=total_steps) as line:
         for step in steps:
             done = step.position.steps_done
+            decay = step.learning_rate * settings.optimiser.weight_decay
+            vocabulary.after_step(lambda name, decay=decay: decay * rate_factor(name))
             compared = step.loss, step.metrics["blind_loss"], step.num_sequences
             losses.add(*compared)
             watch.after_step(done, step.progress, *compared)
@@ -143,17 +147,18 @@ def run_seed(
             if done % _LOG_STEPS == 0:
                 record({"seed": seed, "step": done, "train": step.record()})
             if done % batches.batches_per_epoch == 0:
-                epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, losses))
+                with vocabulary.all_pieces(optimiser.float32_weights()):
+                    epochs.append(_close_epoch(settings.task, model, dev, len(epochs) + 1, losses))
                 losses = LossComparison()
                 record({"seed": seed, "step": done, "epoch": epochs[-1].epoch, "dev": epochs[-1].dev})
                 if epochs[-1].collapse is not None:
                     watch.note(done, epochs[-1].collapse)
-                best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), optimiser)
+                best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), optimiser, vocabulary)
                 if best.is_out_of_patience:
                     break
     kept, weights = best.kept, best.weights
     if settings.patience is None:
-        kept, weights = len(epochs), optimiser.float32_weights()
+        kept, weights = len(epochs), vocabulary.all_weights(optimiser.float32_weights())
     seconds = time.monotonic() - started
     return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **weights}
 
@@ -179,13 +184,14 @@ class _BestEpoch:
         self._patience = patience
         self._score = -math.inf
 
-    def after_epoch(self, epoch: EpochResult, score: float, optimiser: Optimiser) -> None:
+    def after_epoch(self, epoch: EpochResult, score: float, optimiser: Optimiser, vocabulary: UsedPieces) -> None:
         """Take in an epoch that has just ended. Without patience nothing is kept and nothing is stopped."""
         if self._patience is None:
             return
         if score > self._score:
             self.kept, self._score = epoch.epoch, score
-            self.weights = {name: weight.clone() for name, weight in optimiser.float32_weights().items()}
+            weights = vocabulary.all_weights(optimiser.float32_weights())
+            self.weights = {name: weight.clone() for name, weight in weights.items()}
         self.is_out_of_patience = epoch.epoch - self.kept >= self._patience
 
 
