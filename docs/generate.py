@@ -66,7 +66,7 @@ def _content(name: str) -> str:
         "start": lambda: study_table("start"),
         "start-german": lambda: study_table("start", folder="start-german"),
         "neighbour-parts": lambda: study_table("neighbour-parts"),
-        "sizes": lambda: study_table("sizes"),
+        "start-sizes": lambda: study_table("start-sizes"),
         "rivals": lambda: study_table("rivals"),
         "recipe-parts": lambda: study_table("recipe-parts"),
         "hour-pretraining": lambda: study_table("hour", tasks=False),

@@ -74,7 +74,7 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page():
     ]
     assert generate.blocks("scaling.md") == ["cost"]
     assert generate.blocks("results/small-budget.md") == [
-        *("start", "start-german", "neighbour-parts", "sizes", "recipe-parts", "rivals"),
+        *("start", "start-german", "neighbour-parts", "start-sizes", "recipe-parts", "rivals"),
     ]
     assert generate.blocks("results/every-task.md") == ["every-task"]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
