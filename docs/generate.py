@@ -19,6 +19,7 @@ from result_tables import (
     clock_table,
     every_task_table,
     gain_table,
+    paper_tables,
     pretraining_table,
     study_table,
     task_table,
@@ -30,6 +31,7 @@ PAGES = (
     *("commands.md", "recipes.md", "plateau.md", "tasks.md", "benchmarks.md", "scaling.md"),
     *("results/first-run.md", "results/every-task.md", "results/small-budget.md"),
 )
+PAPER_STUDIES = ("pretraining-tasks",)  # that have been run, as their pages in `results` show
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -74,6 +76,8 @@ def _content(name: str) -> str:
         "lunch-pretraining": lambda: study_table("lunch", minutes=True, tasks=False),
         "lunch-tasks": lambda: gain_table(["lunch"], "untrained"),
     }
+    for study in PAPER_STUDIES:
+        tables |= paper_tables(study)
     return tables[name]()
 
 

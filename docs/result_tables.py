@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,16 @@ import numpy as np
 
 from bertsmith.study.cell import Cell, cell_name, read_cell
 from bertsmith.study.study_file import load_study
+from bertsmith.study.study_tables import (
+    StudyRow,
+    TextTable,
+    cost_table,
+    difference_table,
+    pair_table,
+    paper_pairs,
+    score_table,
+    study_rows,
+)
 
 DOCS = Path(__file__).parent
 EVERY_TASK = DOCS / "results" / "every-task"  # of benchmarks/every_task.py, a file for each task and start
@@ -77,10 +87,7 @@ def study_table(study: str, *, folder: str | None = None, minutes: bool = False,
     minutes  show them: for cells whose machine did nothing else
     tasks    show them, with the first metric of each
     """
-    found: dict[str, list[Cell]] = {}
-    for cell in _cells(study, folder):
-        if cell.curve or tasks:
-            found.setdefault(cell.variant, []).append(cell)
+    found = by_variant([cell for cell in _cells(study, folder) if cell.curve or tasks])
     outcomes = next(iter(found.values()))[0].tasks if tasks and found else {}
     metrics = {task: next(iter(outcome.scores)) for task, outcome in outcomes.items()}
     rows = []
@@ -100,6 +107,36 @@ def study_table(study: str, *, folder: str | None = None, minutes: bool = False,
     heads = ["variant", "seeds", "tokens", *(["minutes"] if minutes else []), "loss before", "loss after"]
     heads += ["words guessed, %", "next sentence told, %", *(f"{task}, {metric}" for task, metric in metrics.items())]
     return "\n".join([f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *rows]) + "\n"
+
+
+def paper_tables(study: str) -> dict[str, Callable[[], str]]:
+    """Tables of a study that holds the paper's scores against ours, by their names; of its quick version."""
+    _, settings = load_study(study, quick=True)
+    assert settings.paper is not None
+
+    def rows() -> list[StudyRow]:
+        found = {variant.name: [] for variant in settings.variants} | by_variant(_cells(study))
+        return study_rows(settings, found)
+
+    return {
+        f"{study}-scores": lambda: _markdown(score_table(rows())),
+        f"{study}-differences": lambda: _markdown(difference_table(rows(), rows()[0])),
+        f"{study}-paper": lambda: _markdown(pair_table(list(paper_pairs(rows(), settings.paper)))),
+        f"{study}-cost": lambda: _markdown(cost_table(rows())),
+    }
+
+
+def _markdown(table: TextTable) -> str:
+    lines = [f"| {' | '.join(line)} |" for line in (table.header, ["---"] * len(table.header), *table.rows)]
+    return "\n".join(lines) + "\n"
+
+
+def by_variant(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Cells by the name of their variant, in the order in which they come."""
+    found: dict[str, list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.variant, []).append(cell)
+    return found
 
 
 def gain_table(studies: Sequence[str], reference: str) -> str:

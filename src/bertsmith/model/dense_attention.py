@@ -6,7 +6,8 @@ rectangle g: B_g sequences, S_g length of each, filled up. P places of all recta
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import groupby, pairwise
 from typing import Any
 
 import torch
@@ -25,12 +26,15 @@ _WORTH_IT = 0.75  # of the work of one rectangle: below that several are faster,
 
 def dense_attention(inputs: FlatBatch, num_heads: int, *, causal: bool = False) -> Attend:
     """Sequences in rectangles [B_g A, S_g, D]: batched products, and a mask over keys that are not to be seen."""
-    rectangles = _Rectangles.around(inputs, num_heads, causal=causal)
+
+    @cache
+    def rectangles() -> _Rectangles:  # the same for all layers
+        return _Rectangles.around(inputs, num_heads, causal=causal)
 
     def attend(qkv: Tensor, dropout_rate: float) -> Tensor:
         if qkv.dtype != torch.float32 and not (dropout_rate or torch.is_grad_enabled()):
-            return _context_without_gradient(qkv, rectangles)
-        context: Tensor = _DenseAttention.apply(qkv, rectangles, dropout_rate)  # type: ignore[no-untyped-call]
+            return _context_without_gradient(qkv, inputs, num_heads, causal=causal)
+        context: Tensor = _DenseAttention.apply(qkv, rectangles(), dropout_rate)  # type: ignore[no-untyped-call]
         return context
 
     return attend
@@ -243,25 +247,24 @@ class _DenseAttention(torch.autograd.Function):
         return rectangles.release_qkv(states_gradient, len(context_gradient)), None, None
 
 
-def _context_without_gradient(qkv: Tensor, rectangles: _Rectangles) -> Tensor:
+def _context_without_gradient(qkv: Tensor, inputs: FlatBatch, num_heads: int, *, causal: bool) -> Tensor:
     """What `_DenseAttention` gives, by torch's fused kernel: not for float32, where its exponentials are not exact.
 
-    Nor with a gradient: its backward pass is ten times as slow as ours.
+    Nor with a gradient: its backward pass is ten times as slow as ours. The kernel reads heads where they stand, so
+    sequences of one length that follow each other are a batch without a copy, and nothing is filled.
     """
-    heads = rectangles.num_heads
-    states = rectangles.enclose_qkv(qkv)
-    context = torch.empty_like(states[0])
-    for part in rectangles.parts:
-        rows, length = part.shape
-        query, key, value = part.of(states).view(3, -1, heads, length, states.shape[-1])  # [B_g, A, S_g, D] each
-        bias = part.score_bias
-        if bias is not None:
-            bias = (
-                bias.to(qkv.dtype).expand(rows, -1, -1).view(-1, heads, bias.shape[1], length)
-            )  # [B_g, A, 1 or S_g, S_g]
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        part.of(context).copy_(attended.flatten(0, 1))
-    return rectangles.release_context(context, len(qkv))
+    context = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+    begin = 0
+    for length, group in groupby(end - start for start, end in pairwise(inputs.borders)):
+        end = begin + length * sum(1 for _ in group)
+        query, key, value = (
+            qkv[begin:end].view(-1, length, 3, num_heads, context.shape[1] // num_heads).permute(2, 0, 3, 1, 4)
+        )  # [B_g, A, S_g, D] each
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
+        context[begin:end] = attended.transpose(1, 2).reshape(end - begin, -1)
+        begin = end
+    context[begin:].zero_()
+    return context
 
 
 def _product(left: Tensor, right: Tensor, scale: float, out: Tensor | None = None) -> Tensor:

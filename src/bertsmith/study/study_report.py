@@ -11,13 +11,12 @@ from bertsmith.study.cell import Cell
 from bertsmith.study.significance import CLEAR
 from bertsmith.study.study_file import Study
 from bertsmith.study.study_tables import (
-    PaperPair,
     StudyRow,
     TextTable,
     cost_table,
     difference,
     difference_table,
-    in_words,
+    pair_table,
     paper_pairs,
     score_table,
     spread,
@@ -156,17 +155,9 @@ def _paper(study: Study, rows: Sequence[StudyRow]) -> list[Markup]:
                 + ", ".join(f"{count} are {said}" for said, count in counted.most_common())
                 + " here."
             ),
-            _shown(_pair_table(pairs)),
+            _shown(pair_table(pairs)),
         ]
     return content
-
-
-def _pair_table(pairs: Sequence[PaperPair]) -> TextTable:
-    lines = [
-        [pair.task, f"{pair.better} over {pair.worse}", f"{pair.papers:+.1f}", in_words(pair.ours), pair.verdict]
-        for pair in pairs
-    ]
-    return TextTable(["task", "pair", "paper", "here", ""], lines, names=2)
 
 
 def _shown(shown: TextTable) -> Markup:

@@ -183,6 +183,15 @@ def paper_pairs(rows: Sequence[StudyRow], paper: PapersFinding) -> Iterator[Pape
                     yield PaperPair(column, first, second, margin, found)
 
 
+def pair_table(pairs: Sequence[PaperPair]) -> TextTable:
+    """How far apart the rows of each pair are in the paper and here, in points."""
+    lines = [
+        [pair.task, f"{pair.better} over {pair.worse}", f"{pair.papers:+.1f}", in_words(pair.ours), pair.verdict]
+        for pair in pairs
+    ]
+    return TextTable(["task", "pair", "paper", "here", ""], lines, names=2)
+
+
 def spread(values: Sequence[float], scale: float = 100) -> str:
     """Mean and, of several, standard deviation."""
     scaled = [scale * value for value in values]

@@ -1,9 +1,9 @@
 """Only those rows of the token table that the training texts use are trained one by one; the others shrink together.
 
-Most pieces of a vocabulary are in no text of a task. Their gradients are always zero, and all that AdamW does to a weight
-without gradients is to shrink it (decoupled decay), by one factor for all. So while a network learns, its table has the
-used rows alone: gradients, their norm, AdamW and its running means are spared for the rest, which is most of a small
-network's weights, or of one for many languages. The result is that of training the whole table, but for rounding.
+Most pieces of a vocabulary are in no text of a task. Their gradients are always zero, and all that AdamW does to a
+weight without gradients is to shrink it (decoupled decay), by one factor for all. So while a network learns, its table
+has the used rows alone: gradients, their norm, AdamW and its running means are spared for the rest, which is most of a
+small network's weights, or of one for many languages. The result is that of training the whole table, but for rounding.
 
 Legend: V pieces, U of them in the training texts, H hidden size.
 """
