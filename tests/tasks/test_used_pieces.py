@@ -55,7 +55,7 @@ def learn(network, train, vocabulary, steps=12):
         rate = SETTINGS.learning_rate / step
         optimiser.step(rate, optimiser.gradient_norm())
         if vocabulary is not None:
-            vocabulary.after_step(lambda name, rate=rate: rate * SETTINGS.weight_decay * factor(name))
+            vocabulary.after_step(rate * SETTINGS.weight_decay, factor)
     return optimiser.float32_weights()
 
 

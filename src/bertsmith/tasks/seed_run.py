@@ -138,8 +138,7 @@ def run_seed(
     with progress_line(f"seed {seed}", total=total_steps) as line:
         for step in steps:
             done = step.position.steps_done
-            decay = step.learning_rate * settings.optimiser.weight_decay
-            vocabulary.after_step(lambda name, decay=decay: decay * rate_factor(name))
+            vocabulary.after_step(step.learning_rate * settings.optimiser.weight_decay, rate_factor)
             compared = step.loss, step.metrics["blind_loss"], step.num_sequences
             losses.add(*compared)
             watch.after_step(done, step.progress, *compared)

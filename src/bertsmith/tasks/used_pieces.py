@@ -72,13 +72,14 @@ class UsedPieces:
         for narrow in self._narrow:
             narrow.table.weight = nn.Parameter(narrow.before[self._pieces])
 
-    def after_step(self, decay: Callable[[str], float]) -> None:
+    def after_step(self, decay: float, rate_factor: Callable[[str], float]) -> None:
         """Take note of an update.
 
-        decay  by what share it has shrunk the weights of a name
+        decay        learning rate times weight decay
+        rate_factor  by what the learning rate of a parameter, known by its name, was multiplied
         """
         for narrow in self._narrow:
-            narrow.remaining *= 1.0 - decay(narrow.name)
+            narrow.remaining *= 1.0 - decay * rate_factor(narrow.name)
 
     def all_weights(self, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights that are trained, float32, with tables of all pieces in place of the narrow ones."""
