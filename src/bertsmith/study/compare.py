@@ -51,25 +51,20 @@ class StudyResult:
         """The tables for a terminal."""
         title = self.question if not self.missing else f"{self.question} ({self.missing} cells are not done yet)"
         text = Table("variant", "minutes", "tokens", "held-out loss", "accuracy", "NSP accuracy", title=title)
-        tasks = Table("variant", *(f"{task}, {metric}" for task, metric in self._columns), title="Tasks, dev scores")
+        heads = [f"{task}\n{metric}" for task, metric in self._metrics.items()]
+        tasks = Table("variant", *heads, title="Tasks, dev scores in points")
         for name, cells in self.cells.items():
             if any(cell.curve for cell in cells):
                 text.add_row(name, *_on_text(cells))
             if any(cell.tasks for cell in cells):
-                tasks.add_row(name, *(_on_task(cells, task, metric) for task, metric in self._columns))
-        return Group(text, tasks) if self._columns else Group(text)
+                tasks.add_row(name, *(_on_task(cells, task, metric) for task, metric in self._metrics.items()))
+        return Group(text, tasks) if self._metrics else Group(text)
 
     @property
-    def _columns(self) -> list[tuple[str, str]]:
-        """Every (task, metric), in the order of the cells."""
-        found = (
-            (task, metric)
-            for cells in self.cells.values()
-            for cell in cells
-            for task, outcome in cell.tasks.items()
-            for metric in outcome.scores
-        )
-        return list(dict.fromkeys(found))
+    def _metrics(self) -> dict[str, str]:
+        """The primary metric of each task, in the order of the cells."""
+        outcomes = (item for cells in self.cells.values() for cell in cells for item in cell.tasks.items())
+        return {task: next(iter(outcome.scores)) for task, outcome in outcomes}
 
 
 def compare(config: CompareConfig) -> StudyResult:
@@ -112,6 +107,7 @@ def compare(config: CompareConfig) -> StudyResult:
     result = StudyResult(study.question, cells, missing)
     _draw(result, config.out / PICTURE)
     write_study_report(config.out / REPORT, name, study, cells, missing, _command(config))
+    console.print(f"The report is {config.out / REPORT}.", soft_wrap=True)
     return result
 
 
@@ -138,8 +134,8 @@ def _on_text(cells: Sequence[Cell]) -> list[str]:
 
 def _on_task(cells: Sequence[Cell], task: str, metric: str) -> str:
     """Mean and deviation over all fine-tunings of all seeds."""
-    scores = [score for cell in cells if task in cell.tasks for score in cell.tasks[task].scores[metric]]
-    return _spread(scores, "{:.4f}") if scores else ""
+    scores = [100 * score for cell in cells if task in cell.tasks for score in cell.tasks[task].scores[metric]]
+    return _spread(scores, "{:.1f}") if scores else ""
 
 
 def _spread(values: Sequence[float], form: str) -> str:
