@@ -30,6 +30,7 @@ RECIPES = Path(bertsmith.__file__).parent / "recipes"
 PAGES = (
     *("commands.md", "recipes.md", "plateau.md", "tasks.md", "benchmarks.md", "scaling.md"),
     *("results/first-run.md", "results/every-task.md", "results/small-budget.md"),
+    "results/paper-claims.md",
 )
 PAPER_STUDIES = ("pretraining-tasks",)  # that have been run, as their pages in `results` show
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)

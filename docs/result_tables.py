@@ -120,7 +120,7 @@ def paper_tables(study: str) -> dict[str, Callable[[], str]]:
 
     return {
         f"{study}-scores": lambda: _markdown(score_table(rows())),
-        f"{study}-differences": lambda: _markdown(difference_table(rows(), rows()[0])),
+        f"{study}-differences": lambda: _markdown(difference_table(found := rows(), found[0])),
         f"{study}-paper": lambda: _markdown(pair_table(list(paper_pairs(rows(), settings.paper)))),
         f"{study}-cost": lambda: _markdown(cost_table(rows())),
     }

@@ -77,6 +77,9 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page():
         *("start", "start-german", "neighbour-parts", "start-sizes", "recipe-parts", "rivals"),
     ]
     assert generate.blocks("results/every-task.md") == ["every-task"]
+    assert generate.blocks("results/paper-claims.md") == [
+        f"{study}-{part}" for study in generate.PAPER_STUDIES for part in ("scores", "differences", "paper", "cost")
+    ]
     assert generate.blocks("results/first-run.md") == ["first-run-pretraining", "first-run-tasks"]
 
 

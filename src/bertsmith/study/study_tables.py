@@ -138,10 +138,14 @@ def cost_table(rows: Sequence[StudyRow]) -> TextTable:
             spread(minutes, scale=1) if minutes else "",
             f"{statistics.fmean(cell.tokens for cell in cells) / 1e6:.1f} M",
             f"{statistics.fmean(cell.flops for cell in cells) / 1e12:,.0f}",
-            ", ".join(sorted({f"{cell.threads} threads, {cell.precision}" for cell in cells if cell.precision})),
+            "; ".join(sorted({_processor(cell) for cell in cells if cell.precision})),
         ]
         lines.append([cells[0].variant, str(len(cells)), *cost])
     return TextTable(["", "seeds", "minutes", "tokens", "TFLOP", "processor"], lines, names=1)
+
+
+def _processor(cell: Cell) -> str:
+    return f"{cell.threads} thread{'s' if cell.threads > 1 else ''}, {cell.precision}"
 
 
 @dataclass(frozen=True)
