@@ -73,6 +73,8 @@ def test_every_weight_ends_where_it_ends_when_all_rows_are_trained(network, trai
         torch.testing.assert_close(network.bert.embeddings.tokens.weight.data, whole[TABLE], atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(network(batch_of(train)), whole_network(batch_of(train)), atol=1e-5, rtol=0)
     assert network.bert.embeddings.tokens.weight.shape == trained[TABLE].shape
+    vocabulary.widen(trained)
+    assert torch.equal(network.bert.embeddings.tokens.weight, widened[TABLE])
 
 
 def batch_of(encoded):

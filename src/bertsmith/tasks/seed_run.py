@@ -155,6 +155,7 @@ def run_seed(
                 best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), optimiser, vocabulary)
                 if best.is_out_of_patience:
                     break
+    vocabulary.widen(optimiser.float32_weights())
     kept, weights = best.kept, best.weights
     if settings.patience is None:
         kept, weights = len(epochs), vocabulary.all_weights(optimiser.float32_weights())

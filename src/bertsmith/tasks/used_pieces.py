@@ -86,13 +86,17 @@ class UsedPieces:
         whole = {narrow.name: narrow.whole(self._pieces, trained[narrow.name]) for narrow in self._narrow}
         return {**trained, **whole}
 
+    def widen(self, trained: Mapping[str, Tensor]) -> None:
+        """Give the network tables of all pieces, each under its own id, from the weights that are trained."""
+        for narrow in self._narrow:
+            whole = narrow.whole(self._pieces, trained[narrow.name])
+            narrow.table.weight = nn.Parameter(whole.to(narrow.table.weight.dtype))
+
     @contextmanager
     def all_pieces(self, trained: Mapping[str, Tensor]) -> Iterator[None]:
-        """While it lasts, the network reads every piece under its own id: for other texts than those of training."""
+        """While it lasts the network is widened: for other texts than those of training."""
         rows = [narrow.table.weight for narrow in self._narrow]
-        for narrow, its_rows in zip(self._narrow, rows, strict=True):
-            whole = narrow.whole(self._pieces, trained[narrow.name])
-            narrow.table.weight = nn.Parameter(whole.to(its_rows.dtype), requires_grad=False)
+        self.widen(trained)
         try:
             yield
         finally:
