@@ -87,7 +87,7 @@ def study_table(study: str, *, folder: str | None = None, minutes: bool = False,
     minutes  show them: for cells whose machine did nothing else
     tasks    show them, with the first metric of each
     """
-    found = by_variant([cell for cell in _cells(study, folder) if cell.curve or tasks])
+    found = _by_variant([cell for cell in _cells(study, folder) if cell.curve or tasks])
     outcomes = next(iter(found.values()))[0].tasks if tasks and found else {}
     metrics = {task: next(iter(outcome.scores)) for task, outcome in outcomes.items()}
     rows = []
@@ -115,7 +115,7 @@ def paper_tables(study: str) -> dict[str, Callable[[], str]]:
     assert settings.paper is not None
 
     def rows() -> list[StudyRow]:
-        found = {variant.name: [] for variant in settings.variants} | by_variant(_cells(study))
+        found = {variant.name: [] for variant in settings.variants} | _by_variant(_cells(study))
         return study_rows(settings, found)
 
     return {
@@ -131,7 +131,7 @@ def _markdown(table: TextTable) -> str:
     return "\n".join(lines) + "\n"
 
 
-def by_variant(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+def _by_variant(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """Cells by the name of their variant, in the order in which they come."""
     found: dict[str, list[Cell]] = {}
     for cell in cells:

@@ -1,5 +1,7 @@
 """Attention in rectangles: batched products of matrices, for CPUs and wherever no kernel takes flat sequences.
 
+Without a gradient, bfloat16 goes to torch's fused kernel, in batches of sequences of one length.
+
 Legend: B sequences, T tokens of all sequences together, R >= T rows, H hidden size, A heads, D = H / A head size. Of
 rectangle g: B_g sequences, S_g length of each, filled up. P places of all rectangles, of which F hold no token.
 """
@@ -25,14 +27,17 @@ _WORTH_IT = 0.75  # of the work of one rectangle: below that several are faster,
 
 
 def dense_attention(inputs: FlatBatch, num_heads: int, *, causal: bool = False) -> Attend:
-    """Sequences in rectangles [B_g A, S_g, D]: batched products, and a mask over keys that are not to be seen."""
+    """Sequences in rectangles [B_g A, S_g, D]: batched products, and a mask over keys that are not to be seen.
+
+    Without a gradient, and not in float32, `_context_without_gradient`.
+    """
 
     @cache
     def rectangles() -> _Rectangles:  # the same for all layers
         return _Rectangles.around(inputs, num_heads, causal=causal)
 
     def attend(qkv: Tensor, dropout_rate: float) -> Tensor:
-        if not (dropout_rate or torch.is_grad_enabled()):
+        if qkv.dtype != torch.float32 and not (dropout_rate or torch.is_grad_enabled()):
             return _context_without_gradient(qkv, inputs, num_heads, causal=causal)
         context: Tensor = _DenseAttention.apply(qkv, rectangles(), dropout_rate)  # type: ignore[no-untyped-call]
         return context
@@ -248,10 +253,10 @@ class _DenseAttention(torch.autograd.Function):
 
 
 def _context_without_gradient(qkv: Tensor, inputs: FlatBatch, num_heads: int, *, causal: bool) -> Tensor:
-    """What `_DenseAttention` gives, by torch's fused kernel, whose backward pass would be ten times as slow as ours.
+    """What `_DenseAttention` gives, by torch's fused kernel: not for float32, where its exponentials are not exact.
 
-    The kernel reads heads where they stand, so sequences of one length that follow each other are a batch without a
-    copy, and nothing is filled.
+    Nor with a gradient: its backward pass is ten times as slow as ours. The kernel reads heads where they stand, so
+    sequences of one length that follow each other are a batch without a copy, and nothing is filled.
     """
     context = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
     begin = 0

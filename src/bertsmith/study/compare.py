@@ -19,6 +19,7 @@ from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cel
 from bertsmith.study.cell_run import run_cell
 from bertsmith.study.study_file import load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
+from bertsmith.study.study_tables import spread
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.processes import require_alone
@@ -134,8 +135,8 @@ def _on_text(cells: Sequence[Cell]) -> list[str]:
 
 def _on_task(cells: Sequence[Cell], task: str, metric: str) -> str:
     """Mean and deviation over all fine-tunings of all seeds."""
-    scores = [100 * score for cell in cells if task in cell.tasks for score in cell.tasks[task].scores[metric]]
-    return _spread(scores, "{:.1f}") if scores else ""
+    scores = [score for cell in cells if task in cell.tasks for score in cell.tasks[task].scores[metric]]
+    return spread(scores) if scores else ""
 
 
 def _spread(values: Sequence[float], form: str) -> str:

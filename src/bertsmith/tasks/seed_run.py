@@ -133,6 +133,10 @@ def run_seed(
     )
     started = time.monotonic()
     epochs: list[EpochResult] = []
+
+    def weights_now() -> Mapping[str, Tensor]:
+        return vocabulary.all_weights(optimiser.float32_weights())
+
     best = _BestEpoch(settings.patience)
     losses = LossComparison()  # of this epoch
     with progress_line(f"seed {seed}", total=total_steps) as line:
@@ -152,13 +156,13 @@ def run_seed(
                 record({"seed": seed, "step": done, "epoch": epochs[-1].epoch, "dev": epochs[-1].dev})
                 if epochs[-1].collapse is not None:
                     watch.note(done, epochs[-1].collapse)
-                best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), optimiser, vocabulary)
+                best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), weights_now)
                 if best.is_out_of_patience:
                     break
     vocabulary.widen(optimiser.float32_weights())
     kept, weights = best.kept, best.weights
     if settings.patience is None:
-        kept, weights = len(epochs), vocabulary.all_weights(optimiser.float32_weights())
+        kept, weights = len(epochs), weights_now()
     seconds = time.monotonic() - started
     return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **weights}
 
@@ -184,14 +188,13 @@ class _BestEpoch:
         self._patience = patience
         self._score = -math.inf
 
-    def after_epoch(self, epoch: EpochResult, score: float, optimiser: Optimiser, vocabulary: UsedPieces) -> None:
+    def after_epoch(self, epoch: EpochResult, score: float, weights: Callable[[], Mapping[str, Tensor]]) -> None:
         """Take in an epoch that has just ended. Without patience nothing is kept and nothing is stopped."""
         if self._patience is None:
             return
         if score > self._score:
             self.kept, self._score = epoch.epoch, score
-            weights = vocabulary.all_weights(optimiser.float32_weights())
-            self.weights = {name: weight.clone() for name, weight in weights.items()}
+            self.weights = {name: weight.clone() for name, weight in weights().items()}
         self.is_out_of_patience = epoch.epoch - self.kept >= self._patience
 
 
