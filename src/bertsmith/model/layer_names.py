@@ -10,6 +10,8 @@ LAYER_NAMES = ("embeddings", "second-to-last", "last", "last4", "all")
 def layer_numbers(entries: Sequence[str], num_layers: int, flag: str) -> list[int]:
     """The chosen layers of a network with `num_layers`, in the order given: 0 is the embeddings, 1 the first layer.
 
+    Of a network with fewer than four layers, last4 is all of them, never the embeddings.
+
     entries  names of LAYER_NAMES, or numbers
     flag     what the user chose them with, for the message
     raises   ConfigurationError for a layer that the network does not have, or one named twice
@@ -25,7 +27,7 @@ def _numbers(entry: str, num_layers: int, flag: str) -> list[int]:
         "embeddings": [0],
         "second-to-last": [num_layers - 1],
         "last": [num_layers],
-        "last4": list(range(num_layers - 3, num_layers + 1)),
+        "last4": list(range(max(1, num_layers - 3), num_layers + 1)),
         "all": list(range(1, num_layers + 1)),
     }
     numbers = named.get(entry, [int(entry)] if entry.isdecimal() else [])
