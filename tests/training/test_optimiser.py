@@ -1,6 +1,8 @@
 """AdamW as released, against a float64 transcript of the released code and against torch's; Muon against torch's."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -213,3 +215,14 @@ def test_an_optimiser_restored_from_its_state_goes_on_bit_for_bit(dtype):
         take_step(twin, restored, index)
     for name, weight in optimiser.float32_weights().items():
         assert torch.equal(weight, restored.float32_weights()[name])
+
+
+def test_a_step_of_adamw_does_not_load_torchs_compiler_which_takes_as_long_as_torch():
+    steps = """
+import sys, torch
+from bertsmith.training.optimiser import Optimiser, OptimiserSettings
+optimiser = Optimiser(torch.nn.Linear(2, 2), OptimiserSettings(), torch.float32)
+optimiser.step(1e-3, optimiser.gradient_norm())
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", steps], check=False).returncode == 0

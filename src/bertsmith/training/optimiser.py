@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from bertsmith.core.configuration import Settings
 from bertsmith.training.flat_weights import FlatWeights
@@ -137,14 +138,15 @@ def _rule_of(name: str, parameter: nn.Parameter, settings: OptimiserSettings) ->
 
 
 class _AdamW:
-    """AdamW (Loshchilov and Hutter 2019) on all weights of a buffer at once, by torch's fused kernel."""
+    """AdamW (Loshchilov and Hutter 2019) on all weights of a buffer at once, by torch's fused kernel.
+
+    As a function, for `torch.optim.AdamW` imports torch's compiler first, which takes as long as importing torch.
+    """
 
     def __init__(self, weights: FlatWeights, settings: OptimiserSettings, weight_decay: float):
         self.weights = weights
         self._settings = settings
         self._weight_decay = weight_decay
-        weights.master.grad = weights.gradient
-        self._adamw = torch.optim.AdamW([weights.master], betas=(settings.beta1, settings.beta2), fused=True)
         self._means = {"exp_avg": torch.zeros_like(weights.master), "exp_avg_sq": torch.zeros_like(weights.master)}
         self.resume(0)
 
@@ -154,30 +156,40 @@ class _AdamW:
 
     def resume(self, steps_done: int) -> None:
         """Go on after a number of steps, with the running means as they are."""
-        step = torch.tensor(float(steps_done), device=self.weights.master.device)
-        self._adamw.state[self.weights.master] = {"step": step, **self._means}
+        self._steps_done = torch.tensor(float(steps_done), device=self.weights.master.device)  # the kernel counts on
 
     def update(self, learning_rate: float, step: int) -> None:
         """Step number `step`, counted from 1."""
-        self._adamw.param_groups[0].update(self._options(learning_rate, step))
-        self._adamw.step()
+        learning_rate, epsilon, weight_decay = self._as_torch_takes_them(learning_rate, step)
+        adamw(
+            [self.weights.master],
+            [self.weights.gradient],
+            [self._means["exp_avg"]],
+            [self._means["exp_avg_sq"]],
+            [],
+            [self._steps_done],
+            fused=True,
+            amsgrad=False,
+            beta1=self._settings.beta1,
+            beta2=self._settings.beta2,
+            lr=learning_rate,
+            weight_decay=weight_decay,
+            eps=epsilon,
+            maximize=False,
+        )
 
-    def _options(self, learning_rate: float, step: int) -> dict[str, float]:
-        """Library options that make this step the released code's, which does not correct the running means.
+    def _as_torch_takes_them(self, learning_rate: float, step: int) -> tuple[float, float, float]:
+        """Learning rate, epsilon and decay that make this step the released code's: it does not correct the means.
 
         torch computes p -= lr / c1 * m / (sqrt(v / c2) + eps) after p *= 1 - lr * decay, with c = 1 - beta ** step.
         With lr * c1 / sqrt(c2), eps / sqrt(c2) and decay * sqrt(c2) / c1 in their places, the c cancel out.
         """
         settings = self._settings
         if settings.bias_correction:
-            return {"lr": learning_rate, "eps": settings.epsilon, "weight_decay": self._weight_decay}
+            return learning_rate, settings.epsilon, self._weight_decay
         c1 = 1.0 - settings.beta1**step
         root_c2 = math.sqrt(1.0 - settings.beta2**step)
-        return {
-            "lr": learning_rate * c1 / root_c2,
-            "eps": settings.epsilon / root_c2,
-            "weight_decay": self._weight_decay * root_c2 / c1,
-        }
+        return learning_rate * c1 / root_c2, settings.epsilon / root_c2, self._weight_decay * root_c2 / c1
 
 
 class _Muon:
