@@ -10,17 +10,20 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.study import trials
 from bertsmith.study.cell import cell_settings, read_cell
 from bertsmith.study.cell_run import states_on_the_way
 from bertsmith.study.compare import CompareConfig, compare
 from bertsmith.study.study_file import load_study, study_names
+from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import finetune_task
 from bertsmith.text.preparation import PrepareConfig, prepare
+from bertsmith.text.token_store import TokenStore
 from bertsmith.text.vocabulary import VocabConfig, vocab
-from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
+from bertsmith.training.network import network_config
 from bertsmith.training.pretraining import pretrain
 
 STUDY = """
@@ -293,12 +296,31 @@ def test_two_processes_share_the_cells_and_only_those_asked_for_are_run(store, t
     assert not list(config.out.glob("*.lock"))
 
 
-@pytest.mark.parametrize("name", study_names())
-def test_the_studies_that_come_along_are_complete_settings(name, tmp_path):
-    _, study = load_study(name)
+def has_quick_version(name: str) -> bool:
+    try:
+        load_study(name, quick=True)
+    except ConfigurationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("name", "quick"),
+    [(name, quick) for name in study_names() for quick in (False, True) if not quick or has_quick_version(name)],
+)
+def test_the_studies_that_come_along_are_complete_and_their_tasks_ask_for_layers_that_are_there(
+    name, quick, store, tmp_path
+):
+    _, study = load_study(name, quick=quick)
+    tokenizer = TokenStore.open(store).tokenizer
     for variant in study.variants:
-        out = {"store": "store", "out": tmp_path / variant.name}
-        assert PretrainConfig.from_layers(study.settings, variant.settings, out).out.name == variant.name
+        pretraining = cell_settings(study, variant, 0, store, tmp_path, MachineSettings(threads=1))
+        network = network_config(pretraining, tokenizer)
+        for trial in study.tasks:
+            paths = {"model": "model", "out": "out"}
+            tuning = build_settings(FinetuneConfig, paths, trial.settings, variant.finetuning)
+            bilstm = tuning.strategy.bilstm(network, 0.1)
+            assert bilstm is None or max(bilstm.layers) <= network.num_hidden_layers
 
 
 def test_a_study_that_does_not_exist_is_refused_with_those_that_do():
@@ -341,6 +363,28 @@ def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(store, tmp_path
     study_file(tmp_path, steps=4)
     with pytest.raises(MismatchedArtefact, match=r"was started with training\.steps = 100; it cannot go on with 4"):
         compare(config)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        ('folder = "films"', 'folder = "flims"', "flims"),
+        ("epochs = 1", "epochen = 1", "epochen"),
+        ('["all"]', '["7"]', "no layer '7': it has 1 layers"),
+    ],
+    ids=["no such folder", "no such setting", "no such layer"],
+)
+def test_a_task_that_cannot_be_learnt_is_refused_before_anything_is_trained(
+    before, after, reason, store, films, tmp_path
+):
+    study = tmp_path / "ways.toml"
+    ways = WAYS[WAYS.index("[[tasks]]") :]
+    assert before in ways
+    study.write_text(STUDY.format(steps=2) + ways.replace(before, after))
+    config = settings(tmp_path, store).model_copy(update={"study": str(study), "task_data": films})
+    with pytest.raises(ConfigurationError, match=rf"The task sst-2, .* could not be learnt\. .*{reason}"):
+        compare(config)
+    assert not config.out.exists()
 
 
 def test_a_variant_that_is_not_there_is_refused_by_name(finished):

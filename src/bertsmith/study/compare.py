@@ -17,11 +17,13 @@ from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell
 from bertsmith.study.cell_run import run_cell
-from bertsmith.study.study_file import load_study, study_names
+from bertsmith.study.study_file import Study, Variant, load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
 from bertsmith.study.study_tables import spread
+from bertsmith.study.trials import require_runnable
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.machine import MachineSettings
+from bertsmith.training.network import network_config
 from bertsmith.training.processes import require_alone
 from bertsmith.training.run import fingerprints
 
@@ -87,14 +89,15 @@ def compare(config: CompareConfig) -> StudyResult:
             f"{config.store} holds no held-out text, on which variants are compared. Prepare it with --held-out."
         )
     made_from = fingerprints(store)
+    _require_tasks(config, study, store)
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
     for seed in study.seeds:
         for variant in study.variants:
-            path = config.out / f"{cell_name(variant, seed)}.json"
+            path = _cell_path(config, variant, seed)
             settings = cell_settings(study, variant, seed, config.store, config.out, config.runtime)
-            if not path.exists() and (not config.only or variant.name in config.only):
+            if _is_to_be_run(config, variant, seed):
                 with claim(path) as is_ours:
                     if is_ours and not path.exists():
                         console.rule(f"{name}: {variant.name}, seed {seed}")
@@ -110,6 +113,25 @@ def compare(config: CompareConfig) -> StudyResult:
     write_study_report(config.out / REPORT, name, study, cells, missing, _command(config))
     console.print(f"The report is {config.out / REPORT}.", soft_wrap=True)
     return result
+
+
+def _require_tasks(config: CompareConfig, study: Study, store: TokenStore) -> None:
+    """Refuse a task that could not be learnt after the pre-training."""
+    learners = []
+    for variant in study.variants:
+        if any(_is_to_be_run(config, variant, seed) for seed in study.seeds):
+            settings = cell_settings(study, variant, study.seeds[0], config.store, config.out, config.runtime)
+            learners.append((network_config(settings, store.tokenizer), variant.finetuning))
+    if learners and config.task_data is not None:
+        require_runnable(study.tasks, learners, config.task_data)
+
+
+def _cell_path(config: CompareConfig, variant: Variant, seed: int) -> Path:
+    return config.out / f"{cell_name(variant, seed)}.json"
+
+
+def _is_to_be_run(config: CompareConfig, variant: Variant, seed: int) -> bool:
+    return not _cell_path(config, variant, seed).exists() and (not config.only or variant.name in config.only)
 
 
 def _command(config: CompareConfig) -> list[str]:

@@ -9,8 +9,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings, build_settings
+from bertsmith.core.errors import BertsmithError, ConfigurationError
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.finished_runs import FinishedRuns
+from bertsmith.tasks.task_data import load_task_data
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 from bertsmith.training.machine import MachineSettings
 
@@ -74,14 +77,37 @@ def run_trials(
                 "model": model,
                 "out": folder,
                 "seed": pretraining_seed * trial.seeds,
-                "seeds": trial.seeds,
                 "initialisation": initialisation,
-                "task_data": {"task": trial.task, "data": task_data / trial.folder},
                 "runtime": runtime.model_dump(exclude_unset=True),
             }
-            finetune_task(build_settings(FinetuneConfig, settings, trial.settings, own_settings))
+            finetune_task(_finetuning(trial, settings, own_settings, task_data))
         outcomes[trial.key] = read_outcome(folder / RESULTS_FILE)
     return outcomes
+
+
+def require_runnable(
+    trials: Sequence[TaskTrial], learners: Sequence[tuple[EncoderConfig, Mapping[str, Any]]], task_data: Path
+) -> None:
+    """Look at settings, layers and files of every task, hours before they are needed.
+
+    learners  the networks that will be fine-tuned, and the settings of `finetune` that each has of its own
+    raises    ConfigurationError for the first task that could not be run, with the reason
+    """
+    for trial in trials:
+        try:
+            for network, own_settings in learners:
+                config = _finetuning(trial, {"model": "", "out": ""}, own_settings, task_data)
+                config.strategy.bilstm(network, config.training.dropout)
+            load_task_data(config.task_data, config.columns, config.seed)
+        except BertsmithError as error:
+            raise ConfigurationError(f"The task {trial.key} of the study could not be learnt. {error}") from error
+
+
+def _finetuning(
+    trial: TaskTrial, settings: Mapping[str, Any], own_settings: Mapping[str, Any], task_data: Path
+) -> FinetuneConfig:
+    files = {"task_data": {"task": trial.task, "data": task_data / trial.folder}, "seeds": trial.seeds}
+    return build_settings(FinetuneConfig, settings, files, trial.settings, own_settings)
 
 
 def read_outcome(path: Path) -> TaskOutcome:
