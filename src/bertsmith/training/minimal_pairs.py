@@ -96,15 +96,15 @@ def score_minimal_pairs(
     tokenizer: Tokenizer,
     pairs: Sequence[MinimalPair],
     *,
-    batch_size: int,
+    batch_tokens: int,
     stop: Callable[[], bool] = lambda: False,
 ) -> MinimalPairScores | None:
     """Find the likelier sentence of each pair. None if told to stop on the way.
 
-    batch_size  sequences of one forward pass; a sentence of n tokens makes n of them
+    batch_tokens  tokens of one forward pass; a sentence of n tokens makes n of them
     """
     sentences = list(chain.from_iterable((pair.good, pair.bad) for pair in pairs))
-    scores = pseudo_log_likelihoods(model, tokenizer, sentences, batch_size=batch_size, stop=stop)
+    scores = pseudo_log_likelihoods(model, tokenizer, sentences, batch_tokens=batch_tokens, stop=stop)
     if scores is None:
         return None
     wins: dict[str, dict[str, list[float]]] = {}

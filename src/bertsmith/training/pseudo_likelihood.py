@@ -11,7 +11,7 @@ the token that is asked for.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.batches.token_budget import within_tokens
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.model.losses import cross_entropies
 from bertsmith.text.tokenizer import Tokenizer
@@ -30,19 +31,19 @@ def pseudo_log_likelihoods(
     tokenizer: Tokenizer,
     sentences: Sequence[NDArray[np.int32]],
     *,
-    batch_size: int,
+    batch_tokens: int,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[float] | None:
     """The pseudo-log-likelihood of each sentence, in nats. None if told to stop on the way.
 
     sentences   ids [n] each, without [CLS] and [SEP]
-    batch_size  sequences of one forward pass: copies of sentences, of several in one pass, each with a token hidden
+    batch_tokens  tokens of one forward pass: copies of sentences, of several in one pass, each with a token hidden
     """
     model.eval()
     device = next(model.parameters()).device
     copies = chain.from_iterable(_copies(number, ids, tokenizer) for number, ids in enumerate(sentences))
     terms: list[list[float]] = [[] for _ in sentences]
-    while batch := list(islice(copies, batch_size)):
+    for batch in within_tokens(copies, lambda copy: len(copy.token_ids), batch_tokens):
         if stop():
             return None
         inputs = FlatBatch.from_sequences([copy.token_ids for copy in batch], [copy.segment_ids for copy in batch])

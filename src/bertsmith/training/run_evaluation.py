@@ -24,7 +24,7 @@ from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.plateau import HeldOutLoss, PlateauWatch
 
 EVALUATION_BATCH = 32
-_HIDDEN_TOKENS_A_BATCH = 256  # of minimal pairs: short sentences, so no more tokens than a batch of held-out text
+_PAIR_TOKENS_A_BATCH = 4096  # of minimal pairs: as many as a batch of held-out text has
 
 
 def _never() -> bool:
@@ -98,7 +98,7 @@ class RunEvaluation:
     ) -> None:
         assert isinstance(model, BertForPreTraining)  # the settings see to it
         scores = score_minimal_pairs(
-            model, self.store.tokenizer, self.minimal_pairs, batch_size=_HIDDEN_TOKENS_A_BATCH, stop=stop
+            model, self.store.tokenizer, self.minimal_pairs, batch_tokens=_PAIR_TOKENS_A_BATCH, stop=stop
         )
         if scores is not None:
             log.write(step, "minimal_pairs", {name: score.accuracy for name, score in scores.phenomena.items()})

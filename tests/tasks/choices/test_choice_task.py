@@ -61,7 +61,7 @@ def test_a_tiny_network_learns_to_choose(learnt, tokenizer):
     model, steps = learnt
     examples = [question(number) for number in range(1000, 1100)]
     encoded = OWN.encode(examples, tokenizer, LIMITS)
-    predictions = OWN.predictions(network_outputs(model, encoded, 32), encoded, examples)
+    predictions = OWN.predictions(network_outputs(model, encoded, 500), encoded, examples)
     assert OWN.score(predictions, examples)["accuracy"] > 0.9
     assert not OWN.blindness(predictions, examples).no_better
     assert steps[0].loss == pytest.approx(steps[0].metrics["blind_loss"], abs=0.3)
@@ -80,7 +80,7 @@ def test_the_order_of_the_choices_does_not_matter(learnt, tokenizer):
 def test_a_question_is_answered_alike_alone_and_among_others(learnt, tokenizer):
     model = TaskModel(learnt[0], tokenizer, OWN, LIMITS)
     values = [("we saw", "it was", question(number).choices) for number in range(12)]
-    together = model.predict(values, batch_size=5)
+    together = model.predict(values, batch_tokens=200)
     for value, prediction in zip(values, together, strict=True):
         assert model.predict([value])[0].probabilities == pytest.approx(prediction.probabilities, abs=1e-5)
 

@@ -276,7 +276,7 @@ def test_a_tiny_network_learns_and_predicts(tokenizer, tiny_config, context):
     losses = [(step.loss, step.metrics["blind_loss"]) for step in steps]
     assert losses[-1][0] < 0.2 < losses[-1][1]
     held_out = task.encode(dev, tokenizer, limits)
-    predictions = task.predictions(network_outputs(network, held_out, 32), held_out, dev)
+    predictions = task.predictions(network_outputs(network, held_out, 500), held_out, dev)
     assert task.score(predictions, dev)["f1"] > 0.95
     assert task.blindness(predictions, dev) == Blindness(False, None)
     model = TaskModel(network, tokenizer, task, limits)

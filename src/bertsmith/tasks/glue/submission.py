@@ -144,18 +144,20 @@ def _answers(out: Path, found: FoundFile, settings: InferenceSettings) -> Path:
     partial = path.with_name(f"{name.stem}.partial")
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write(f"{_HEADER}\n")
-        for index, prediction in enumerate(_predictions(TaskModel.load(folder, settings), found, settings.batch_size)):
+        for index, prediction in enumerate(
+            _predictions(TaskModel.load(folder, settings), found, settings.batch_tokens)
+        ):
             file.write(f"{index}\t{as_written(prediction)}\n")
     partial.replace(path)
     console.print(f"{name}: {found.rows:,} examples answered", soft_wrap=True)
     return path
 
 
-def _predictions(model: TaskModel, found: FoundFile, batch_size: int) -> Iterator[Prediction]:
+def _predictions(model: TaskModel, found: FoundFile, batch_tokens: int) -> Iterator[Prediction]:
     examples = found.official.task.read(found.path, "strict", labelled=False).rows
     with progress_line(found.official.name, total=len(examples)) as line:
         for start in range(0, len(examples), _WINDOW):
-            yield from model.predictions(examples[start : start + _WINDOW], batch_size)
+            yield from model.predictions(examples[start : start + _WINDOW], batch_tokens)
             line.update(min(start + _WINDOW, len(examples)))
 
 
