@@ -8,7 +8,7 @@ import transformers
 from torch import nn
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.core.errors import ConfigurationError
+from bertsmith.core.errors import ConfigurationError, MismatchedArtefact
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.folder import load_config, load_model, save_model
 from bertsmith.model.gpt import Gpt, GptLanguageModel, continue_greedily
@@ -172,7 +172,7 @@ def test_what_transformers_saves_is_read(gpt_config, make_inputs, tmp_path):
     every_token = torch.arange(inputs.flat.num_tokens)
     logits = load_model(GptLanguageModel, tmp_path).eval()(inputs.flat, every_token).token_logits
     assert_close(logits, inputs.flatten(twin(**padded_of(inputs)).logits))
-    with pytest.raises(ConfigurationError, match="model_type"):
+    with pytest.raises(MismatchedArtefact, match="holds a GPT, and what you ask for needs a BERT"):
         load_config(BertConfig, tmp_path)
     choice = load_model(GptForMultipleChoice, tmp_path, seed=3).choice
     assert isinstance(choice, nn.Linear)

@@ -15,6 +15,7 @@ from bertsmith.model.bilstm_for_tasks import BiLstmForTokenClassification
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.elmo_language_model import ElmoLanguageModel, ElmoOnPieces
 from bertsmith.model.folder import load_model
+from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
@@ -50,6 +51,13 @@ def learnt(chain, tmp_path_factory):
 def test_it_learns_what_stands_before_and_after(learnt):
     assert learnt.held_out.token_accuracy > 0.5  # ten of the forty words are unknown, and told alike
     assert learnt.held_out.nsp_accuracy is None
+
+
+def test_evaluate_scores_it_as_its_run_did(chain, learnt):
+    runtime = InferenceSettings(precision="float32", threads=1)
+    scored = evaluate(EvaluateConfig(model=learnt.model, data=chain, max_sequences=32, runtime=runtime))
+    assert scored.scores.token_loss == pytest.approx(learnt.held_out.token_loss, rel=1e-5)
+    assert scored.scores.token_accuracy == pytest.approx(learnt.held_out.token_accuracy)
 
 
 def test_its_loss_is_that_of_both_directions_word_by_word(chain, learnt):

@@ -10,11 +10,14 @@ from small_runs import make_chain_store, small_config
 
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
-from bertsmith.core.errors import ArtefactError, ConfigurationError
+from bertsmith.core.errors import ArtefactError, BertsmithError, ConfigurationError
 from bertsmith.diagnosis.doctor import DoctorConfig, doctor
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.model.folder import load_model
 from bertsmith.model.gpt import GptLanguageModel
+from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
+from bertsmith.tasks.filling import FillConfig, fill
+from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.evaluation import guess_held_out
 from bertsmith.training.metrics_log import read_metrics
@@ -56,6 +59,25 @@ def test_it_learns_what_follows_what(learnt):
     assert result.held_out.perplexity == pytest.approx(math.exp(result.held_out.token_loss))
     assert result.held_out.nsp_accuracy is None
     assert not any("plateau" in record for record in read_metrics(config.out))
+
+
+def test_evaluate_scores_it_on_next_words_as_its_run_did(learnt):
+    config, result = learnt
+    sequences = config.runtime.evaluation_sequences
+    runtime = InferenceSettings(precision="float32")
+    scored = evaluate(EvaluateConfig(model=config.out, data=config.store, max_sequences=sequences, runtime=runtime))
+    assert scored.sequences == sequences
+    assert scored.scores.token_loss == pytest.approx(result.held_out.token_loss, rel=1e-5)
+    assert scored.scores.token_accuracy == pytest.approx(result.held_out.token_accuracy)
+    assert scored.scores.nsp_accuracy is None
+    assert scored.breakdown.by_frequency
+    assert not scored.breakdown.whole_words
+
+
+def test_what_hides_words_is_refused_with_it(learnt):
+    config, _ = learnt
+    with pytest.raises(BertsmithError, match=r"holds a GPT, .* needs a BERT|reads from left to right"):
+        fill(FillConfig(model=config.out, texts=("a [MASK]",)))
 
 
 def test_transformers_reads_the_folder_and_has_the_same_loss(learnt):

@@ -46,6 +46,7 @@ _PROBLEM_TYPES: dict[str, Problem] = {
 class BertConfig(Settings):
     """The shape of the network and its dropout rates. Defaults: BERT-Base (BERT 3; A.2)."""
 
+    model_type: ClassVar[str] = "bert"  # of config.json
     weight_names: ClassVar[WeightNames] = BERT_NAMES
 
     vocab_size: int = Field(30522, ge=1, description="pieces in the vocabulary")
@@ -106,7 +107,7 @@ class BertConfig(Settings):
 
     def to_hugging_face(self) -> dict[str, Any]:
         """The entries of a `config.json` that describe the network."""
-        return {"model_type": "bert"} | self.model_dump()
+        return {"model_type": self.model_type} | self.model_dump()
 
     @classmethod
     def from_hugging_face(cls, entries: Mapping[str, Any], source: str) -> Self:

@@ -11,7 +11,6 @@ from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import read_network
 from bertsmith.model.weight_names import ELMO_NAMES, WeightNames
 
-MODEL_TYPE = "elmo"  # of config.json
 FilterActivation = Literal["relu", "tanh"]
 
 _FEW_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256))
@@ -34,6 +33,7 @@ _OWN_CHARACTERS = 25  # of a word, its two marks included; a longer word is cut
 class ElmoConfig(Settings):
     """The shape of the network. Defaults: the published one (Peters et al. 2018, 3.4)."""
 
+    model_type: ClassVar[str] = "elmo"  # of config.json
     weight_names: ClassVar[WeightNames] = ELMO_NAMES
 
     character_size: int = Field(16, ge=1, description="width of a character's embedding")
@@ -101,7 +101,7 @@ class ElmoConfig(Settings):
 
     def to_hugging_face(self) -> dict[str, Any]:
         """The entries of a `config.json` that describe the network."""
-        return {"model_type": MODEL_TYPE} | self.model_dump(mode="json")
+        return {"model_type": self.model_type} | self.model_dump(mode="json")
 
     @classmethod
     def from_hugging_face(cls, entries: Mapping[str, Any], source: str) -> Self:
@@ -111,7 +111,7 @@ class ElmoConfig(Settings):
         raises  ConfigurationError for a network that is not this one
         """
         clips = {"cell_clip", "projection_clip"}
-        return read_network(cls, entries, source, {"model_type": (MODEL_TYPE,)}, nullable=clips)
+        return read_network(cls, entries, source, {"model_type": (cls.model_type,)}, nullable=clips)
 
     @property
     def num_filters(self) -> int:

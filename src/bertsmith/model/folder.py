@@ -47,7 +47,7 @@ from bertsmith.model.configuration import (
     ClassifierLabels,
     read_hugging_face_config,
 )
-from bertsmith.model.elmo_configuration import MODEL_TYPE, ElmoConfig
+from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel, ElmoModel, ElmoOnPieces
 from bertsmith.model.gpt import Gpt, GptLanguageModel, GptModel
 from bertsmith.model.gpt_configuration import GptConfig
@@ -105,6 +105,7 @@ _ON_BILSTM = (
     BiLstmForTokenClassification,
 )
 _BILSTM_ENTRY = "bilstm"  # of config.json
+_FAMILIES = {BertConfig.model_type: "a BERT", GptConfig.model_type: "a GPT", ElmoConfig.model_type: "an ELMo"}
 
 
 def save_model(
@@ -216,17 +217,25 @@ def _config_for(model_class: type[Any], folder: Path) -> EncoderConfig:
 
 
 def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:
-    """The network that a folder describes."""
+    """The network that a folder describes.
+
+    raises  MismatchedArtefact for a network of another family that we have, ConfigurationError for one that we have not
+    """
     entries = _read_entries(folder)
+    found, wanted = entries.get("model_type", BertConfig.model_type), config_class.model_type
+    if found != wanted and found in _FAMILIES:
+        raise MismatchedArtefact(
+            f"{folder} holds {_FAMILIES[found]}, and what you ask for needs {_FAMILIES[wanted]}: give a folder of one."
+        )
     return config_class.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
 
 
 def load_any_config(folder: Path) -> EncoderConfig:
     """The network that a folder describes, of any family."""
     family = _read_entries(folder).get("model_type")
-    if family == MODEL_TYPE:
+    if family == ElmoConfig.model_type:
         return load_config(ElmoConfig, folder)
-    return load_config(GptConfig, folder) if family == "openai-gpt" else load_config(BertConfig, folder)
+    return load_config(GptConfig, folder) if family == GptConfig.model_type else load_config(BertConfig, folder)
 
 
 def load_labels(folder: Path) -> ClassifierLabels:

@@ -25,6 +25,7 @@ _ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu_new", "gelu_new": "gelu_new
 class GptConfig(Settings):
     """The shape of the network and its dropout rates. Defaults: the published GPT (Radford et al. 2018, 4.1)."""
 
+    model_type: ClassVar[str] = "openai-gpt"  # of config.json
     weight_names: ClassVar[WeightNames] = GPT_NAMES
 
     vocab_size: int = Field(40478, ge=1, description="pieces in the vocabulary")
@@ -96,7 +97,7 @@ class GptConfig(Settings):
         """The entries of a `config.json` that describe the network."""
         choice_head = {"summary_type": "cls_index", "summary_use_proj": True, "summary_proj_to_labels": True}
         activation = {"afn": "gelu" if self.afn == "gelu_new" else self.afn}  # the same, by the only name they know
-        return {"model_type": "openai-gpt"} | choice_head | self.model_dump() | activation
+        return {"model_type": self.model_type} | choice_head | self.model_dump() | activation
 
     @classmethod
     def from_hugging_face(cls, entries: Mapping[str, Any], source: str) -> Self:

@@ -35,7 +35,10 @@ from bertsmith.training.minimal_pairs import (
     read_minimal_pairs,
     score_minimal_pairs,
 )
+from bertsmith.training.network import PretrainedNetwork, load_pretrained
 from bertsmith.training.starting_point import require_same_vocabulary
+
+_TRAINED_WITH = ("max_seq_length", "special_pieces", "next_sentence")  # settings of `pretrain` that scoring follows
 
 
 class EvaluateConfig(Settings):
@@ -92,7 +95,10 @@ class TaskScores:
 
 @dataclass(frozen=True)
 class TextScores:
-    """Masked-LM and next-sentence scores of a pre-trained model on held-out text, and the former by kind of label."""
+    """Scores of a pre-trained model on held-out text: of hidden or of next words, and of next sentences if it has them.
+
+    breakdown  the former by kind of label
+    """
 
     model: Path
     data: Path
@@ -152,9 +158,9 @@ def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:
         raise InputError(f"{data} holds no held-out text. Prepare a store with --held-out 0.01 or more.")
     folder = resolve_model_folder(config.model)
     require_same_vocabulary(folder, store)
-    model = load_model(BertForPreTraining, folder)
+    model = load_pretrained(folder)
     config.runtime.place(model)
-    settings = _batch_settings(folder, config.max_seq_length)
+    settings = _batch_settings(folder, model, config.max_seq_length)
     batch_size = max(1, config.runtime.batch_tokens // settings.max_seq_length)
     batches = held_out_batches(store, settings, max_sequences=config.max_sequences, batch_size=batch_size)
     guesses = guess_held_out(model, batches)
@@ -175,12 +181,13 @@ def _evaluate_on_pairs(config: EvaluateConfig) -> MinimalPairScores:
     return scores
 
 
-def _batch_settings(folder: Path, max_seq_length: int | None) -> BatchSettings:
-    """The length and the tasks that the model was trained with, where its manifest tells; else the paper's."""
-    settings = BatchSettings()
+def _batch_settings(folder: Path, model: PretrainedNetwork, max_seq_length: int | None) -> BatchSettings:
+    """The length and the tasks that the model was trained with, where its manifest tells; else the usual ones."""
+    reads_both_ways = isinstance(model, BertForPreTraining) and not model.config.is_decoder
+    settings = BatchSettings() if reads_both_ways else BatchSettings(objective="next", next_sentence=False)
     if (folder / MANIFEST).is_file():
         trained_with = read_manifest(folder, "model", "checkpoint").configuration.get("data", {})
-        known = {name: trained_with[name] for name in ("max_seq_length", "next_sentence") if name in trained_with}
+        known = {name: trained_with[name] for name in _TRAINED_WITH if name in trained_with}
         settings = settings.model_copy(update=known)
     return settings if max_seq_length is None else settings.model_copy(update={"max_seq_length": max_seq_length})
 

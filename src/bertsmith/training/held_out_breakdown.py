@@ -66,14 +66,15 @@ class HeldOutBreakdown:
 
     def __rich__(self) -> Group:
         """Tables for a terminal."""
-        words = Table("pieces", "words", "all pieces right", title="Words hidden whole")
-        for band in self.whole_words:
-            words.add_row(band.pieces, f"{band.words:,}", f"{band.accuracy:.1%}")
-        return Group(
-            _table("By frequency of the label in the training text", "ranks", self.by_frequency),
-            _table("By distance to the nearer edge of the sentence", "tokens", self.by_sentence_edge),
-            words,
-        )
+        tables = [_table("By frequency of the label in the training text", "ranks", self.by_frequency)]
+        if self.by_sentence_edge:
+            tables.append(_table("By distance to the nearer edge of the sentence", "tokens", self.by_sentence_edge))
+        if self.whole_words:
+            words = Table("pieces", "words", "all pieces right", title="Words hidden whole")
+            for band in self.whole_words:
+                words.add_row(band.pieces, f"{band.words:,}", f"{band.accuracy:.1%}")
+            tables.append(words)
+        return Group(*tables)
 
 
 def break_down(

@@ -56,6 +56,16 @@ def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
     return load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=is_decoder, **rates)
 
 
+def load_pretrained(folder: Path) -> PretrainedNetwork:
+    """The network in a folder with the heads that it was pre-trained with, of any family."""
+    config = load_any_config(folder)
+    if isinstance(config, GptConfig):
+        return load_model(GptLanguageModel, folder)
+    if isinstance(config, ElmoConfig):
+        return load_model(ElmoLanguageModel, folder)
+    return load_model(BertForPreTraining, folder)
+
+
 def with_shape_of_init(config: PretrainConfig) -> PretrainConfig:
     """The settings with the shape of the model of `--init`, which a recipe may have another one of; the screen says so.
 
