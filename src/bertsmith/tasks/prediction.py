@@ -45,7 +45,7 @@ class PredictConfig(Settings):
         None, description="new folder for the files that the official evaluation reads; the input is read as `task`"
     )
     on_error: OnError = Field("strict", description="a row that cannot be used: strict = refuse, skip = count and list")
-    max_seq_length: int | None = Field(None, ge=4, description="longest input in tokens; default: as in fine-tuning")
+    max_seq_length: int | None = Field(None, ge=8, description="longest input in tokens; default: as in fine-tuning")
     runtime: InferenceSettings = InferenceSettings()
 
     @model_validator(mode="after")
