@@ -1,7 +1,7 @@
 """Weights end to end in one float32 buffer, so that whatever is done to all of them is one long vector operation.
 
-In float32 the model's parameters are views of the buffer. In bfloat16 the model holds rounded copies, renewed after
-every update; gradients are added up in float32, so accumulation loses nothing.
+In float32 the model's parameters are views of the buffer. In bfloat16 they are views of a rounded copy of it, renewed
+after every update; gradients are added up in float32, so accumulation loses nothing.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ class FlatWeights:
     """Parameters that are updated by one rule. N = number of weights.
 
     master          [N]  float32
+    rounded         [N]  what the model computes with: the masters in its dtype, in float32 themselves
     gradient        [N]  float32 sum over micro-batches
     master_views    of each parameter, in its shape
     gradient_views  of each parameter, in its shape
@@ -24,6 +25,7 @@ class FlatWeights:
     names: list[str]
     parameters: list[nn.Parameter]
     master: Tensor
+    rounded: Tensor
     gradient: Tensor
     master_views: list[Tensor]
     gradient_views: list[Tensor]
@@ -33,10 +35,11 @@ class FlatWeights:
         """Lay parameters end to end, and give them `compute_dtype`."""
         names, parameters = [name for name, _ in named], [parameter for _, parameter in named]
         master = torch.cat([parameter.detach().float().flatten() for parameter in parameters])
-        gradient = torch.zeros_like(master)
-        weights = cls(names, parameters, master, gradient, _views(master, parameters), _views(gradient, parameters))
-        for parameter, view in zip(parameters, weights.master_views, strict=True):
-            parameter.data = view if compute_dtype == torch.float32 else view.to(compute_dtype)
+        rounded, gradient = master.to(compute_dtype), torch.zeros_like(master)
+        views = (_views(flat, parameters) for flat in (master, gradient))
+        weights = cls(names, parameters, master, rounded, gradient, *views)
+        for parameter, view in zip(parameters, _views(rounded, parameters), strict=True):
+            parameter.data = view
         return weights
 
     def forget_gradients(self) -> None:
@@ -64,9 +67,8 @@ class FlatWeights:
 
     def renew_copies(self) -> None:
         """Round the masters into the model's weights (in float32 they are the same memory)."""
-        for parameter, view in zip(self.parameters, self.master_views, strict=True):
-            if parameter.dtype != torch.float32:
-                parameter.data.copy_(view)
+        if self.rounded is not self.master:
+            self.rounded.copy_(self.master)
 
     def by_name(self, flat: Tensor) -> dict[str, Tensor]:
         """Views of any tensor laid out like these weights, [N], under the parameters' names."""
