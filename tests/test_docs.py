@@ -137,6 +137,15 @@ def test_the_losses_of_both_languages_on_the_page_are_those_of_the_cells():
     assert f"at {german[0]}, {german[1]} and {german[2]}" in text
 
 
+def test_what_the_page_of_every_task_tells_of_words_alone_was_counted():
+    text = " ".join((ROOT / "docs/results/every-task.md").read_text(encoding="utf-8").split())
+    counted = json.loads((ROOT / "docs/results/every-task-words.json").read_text(encoding="utf-8"))
+    wnli = counted["wnli"]
+    assert f"is right for {100 * counted['codah']['accuracy']:.1f} % of this dev set" in text
+    assert f"{wnli['texts_in_train']} of the {wnli['examples']} dev texts are in train" in text
+    assert f"is right for {wnli['right']} of the {wnli['examples']}" in text
+
+
 ORDINARY = ("bert-ordinary", "no-nsp-ordinary")
 
 
