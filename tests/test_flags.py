@@ -49,18 +49,19 @@ FLAGS = {
     """,
     "evaluate": """
         model data minimal_pairs part task official on_error max_seq_length max_sequences
-        columns.text columns.text_pair columns.label runtime.precision runtime.device runtime.threads runtime.batch_size
+        columns.text columns.text_pair columns.label runtime.precision runtime.device runtime.threads
+        runtime.batch_tokens
     """,
     "predict": """
         model input format text text_pair official on_error max_seq_length runtime.precision runtime.device
-        runtime.threads runtime.batch_size
+        runtime.threads runtime.batch_tokens
     """,
     "fill": """
-        model texts top runtime.precision runtime.device runtime.threads runtime.batch_size
+        model texts top runtime.precision runtime.device runtime.threads runtime.batch_tokens
     """,
     "features": """
         model input out format text unit pooling numbers on_error max_seq_length vectors.layers vectors.combine
-        vectors.weights runtime.precision runtime.device runtime.threads runtime.batch_size
+        vectors.weights runtime.precision runtime.device runtime.threads runtime.batch_tokens
     """,
     "compare": """
         study store out task_data only quick runtime.precision runtime.device runtime.threads

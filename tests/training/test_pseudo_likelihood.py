@@ -68,15 +68,15 @@ def test_the_scores_are_those_of_transformers(tokenizer, tmp_path):
     with torch.inference_mode():
         expected = [slow_score(twin, tokenizer, sentence) for sentence in SENTENCES]
     ids = tokenizer.encode_plain(SENTENCES)
-    assert pseudo_log_likelihoods(model, tokenizer, ids, batch_size=7) == pytest.approx(expected, abs=1e-4)
+    assert pseudo_log_likelihoods(model, tokenizer, ids, batch_tokens=40) == pytest.approx(expected, abs=1e-4)
     assert len({round(score, 3) for score in expected}) == len(SENTENCES)
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 1000])
-def test_the_batch_size_does_not_matter(tokenizer, batch_size):
+@pytest.mark.parametrize("batch_tokens", [1, 30, 10000])
+def test_the_size_of_a_batch_does_not_matter(tokenizer, batch_tokens):
     model, ids = network(tokenizer, BertForPreTraining), tokenizer.encode_plain(SENTENCES)
-    expected = pseudo_log_likelihoods(model, tokenizer, ids, batch_size=8)
-    assert pseudo_log_likelihoods(model, tokenizer, ids, batch_size=batch_size) == pytest.approx(expected, abs=1e-4)
+    expected = pseudo_log_likelihoods(model, tokenizer, ids, batch_tokens=50)
+    assert pseudo_log_likelihoods(model, tokenizer, ids, batch_tokens=batch_tokens) == pytest.approx(expected, abs=1e-4)
 
 
 def test_rows_beyond_the_vocabulary_stand_for_nothing(tokenizer):
@@ -90,8 +90,8 @@ def test_rows_beyond_the_vocabulary_stand_for_nothing(tokenizer):
             if len(parameter) == 32 > size == len(weights[name]):
                 parameter[size:] = 9.0
     ids = tokenizer.encode_plain(SENTENCES)
-    expected = pseudo_log_likelihoods(model, tokenizer, ids, batch_size=8)
-    assert pseudo_log_likelihoods(padded, tokenizer, ids, batch_size=8) == pytest.approx(expected, abs=1e-4)
+    expected = pseudo_log_likelihoods(model, tokenizer, ids, batch_tokens=50)
+    assert pseudo_log_likelihoods(padded, tokenizer, ids, batch_tokens=50) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_network_that_knows_only_frequencies_gives_the_sum_of_their_logarithms(tokenizer):
@@ -101,11 +101,11 @@ def test_a_network_that_knows_only_frequencies_gives_the_sum_of_their_logarithms
         model.bert.embeddings.tokens.weight.zero_()
         model.masked_lm.bias.copy_(torch.from_numpy(np.log(frequencies)))
     for ids in tokenizer.encode_plain(SENTENCES):
-        (score,) = pseudo_log_likelihoods(model, tokenizer, [ids], batch_size=4)
+        (score,) = pseudo_log_likelihoods(model, tokenizer, [ids], batch_tokens=20)
         assert score == pytest.approx(math.fsum(np.log(frequencies)[ids]), abs=1e-4)
 
 
 def test_the_stop_is_obeyed_between_batches(tokenizer):
     asked = iter([False, False, True])
     ids = tokenizer.encode_plain(SENTENCES)
-    assert pseudo_log_likelihoods(network(tokenizer), tokenizer, ids, batch_size=4, stop=lambda: next(asked)) is None
+    assert pseudo_log_likelihoods(network(tokenizer), tokenizer, ids, batch_tokens=20, stop=lambda: next(asked)) is None
