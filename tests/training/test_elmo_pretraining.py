@@ -45,7 +45,7 @@ def chain(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def learnt(chain, tmp_path_factory):
-    return pretrain(configure(chain, tmp_path_factory.mktemp("learnt") / "run", training={"steps": 200}))
+    return pretrain(configure(chain, tmp_path_factory.mktemp("learnt") / "run", training={"steps": 100}))
 
 
 def test_it_learns_what_stands_before_and_after(learnt):
