@@ -32,7 +32,7 @@ PAGES = (
     *("results/first-run.md", "results/every-task.md", "results/small-budget.md"),
     "results/paper-claims.md",
 )
-PAPER_STUDIES = ("pretraining-tasks",)  # that have been run, as their pages in `results` show
+PAPER_STUDIES = ("pretraining-tasks", "masking")  # that have been run, as their pages in `results` show
 _BLOCK = re.compile(r"(<!-- from the code: (?P<name>\S+) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
 
 

@@ -178,6 +178,31 @@ def test_the_points_that_the_page_of_the_papers_claims_tells_are_those_of_the_ce
         assert sentence in text
 
 
+def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_cells():
+    text = " ".join((ROOT / "docs/results/paper-claims.md").read_text(encoding="utf-8").split())
+    cells = {cell.variant: cell for cell in map(read_cell, _cells_of("masking"))}
+
+    def points(variant, task):
+        return 100 * statistics.fmean(next(iter(cells[variant].tasks[task].scores.values())))
+
+    tags, features = (
+        {variant: points(variant, task) for variant in cells} for task in ("conll2003", "conll2003, features")
+    )
+    masked = ("80-10-10", "100-0-0", "80-0-20", "80-20-0")
+    behind = sorted(tags["80-10-10"] - tags[variant] for variant in masked[1:])
+    for sentence in (
+        f"{features['100-0-0']:.1f} against {features['80-10-10']:.1f}",
+        f"ahead of the other three that see [MASK] by {behind[0]:.1f} to {behind[-1]:.1f} points",
+        f"without [MASK] is behind**: {tags['0-20-80']:.1f} fine-tuned and {features['0-20-80']:.1f} as features",
+        *(
+            f"{max(scores) - min(scores):.1f} on {name}"
+            for task, name in (("sst-2", "SST-2"), ("mrpc", "MRPC"))
+            for scores in [[points(variant, task) for variant in masked]]
+        ),
+    ):
+        assert sentence in text
+
+
 def _cells_of(study: str) -> list[Path]:
     return sorted((ROOT / "docs" / "results" / "cells" / study).glob("*.json"))
 
