@@ -103,7 +103,7 @@ def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
         variant = variants[cell.variant]
         planned = study
         if study.budget is not None and study.budget.tokens is not None:  # steps, by the store, which is not here
-            assert abs(cell.tokens / study.budget.tokens - 1) < 0.02
+            assert abs(cell.tokens / study.budget.tokens - 1) < 0.03  # counted on the first batches
             length = {"training": {"steps": cell.settings["training"]["steps"]}}
             planned = study.model_copy(update={"budget": None, "settings": {**study.settings, **length}})
         settings = cell_settings(planned, variant, cell.seed, Path("store"), Path("out"), MachineSettings())
