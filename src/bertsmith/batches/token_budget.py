@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+BATCH_TOKENS = 4096  # of what does not train: the states of many more leave the cache of a CPU
+
 Item = TypeVar("Item")
 
 

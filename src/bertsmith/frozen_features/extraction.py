@@ -16,13 +16,13 @@ import numpy.typing as npt
 import torch
 
 from bertsmith.batches.flat_batch import FlatBatch
-from bertsmith.batches.token_budget import within_tokens
+from bertsmith.batches.token_budget import BATCH_TOKENS, within_tokens
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.model.bilstm_for_tasks import Encoder, new_encoder
 from bertsmith.model.folder import load_any_config, resolve_model_folder
 from bertsmith.model.weight_loading import load_weights
-from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
+from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.windows import Places, Window, windows
 from bertsmith.text.tokenizer import Tokenizer
 

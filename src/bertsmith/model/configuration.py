@@ -30,7 +30,6 @@ SIZES: dict[str, tuple[int, int, int]] = {
 
 # Keys of a config.json that change what the network computes, and the only values that we compute.
 _FIXED_KEYS: dict[str, tuple[Any, ...]] = {
-    "model_type": ("bert",),
     "position_embedding_type": ("absolute",),
     "add_cross_attention": (False,),
     "is_encoder_decoder": (False,),
@@ -116,7 +115,9 @@ class BertConfig(Settings):
         source  where the entries come from, for the message
         raises  ConfigurationError for a network that is not this one, by the name of the key
         """
-        return read_network(cls, entries, source, _FIXED_KEYS, nullable={"classifier_dropout"})
+        return read_network(
+            cls, entries, source, {"model_type": (cls.model_type,)} | _FIXED_KEYS, nullable={"classifier_dropout"}
+        )
 
 
 def read_network(

@@ -12,7 +12,6 @@ from bertsmith.model.weight_names import GPT_NAMES, WeightNames
 
 # Keys of a config.json that change what the network computes, and the only values that we compute.
 _FIXED_KEYS: dict[str, tuple[Any, ...]] = {
-    "model_type": ("openai-gpt",),
     "predict_special_tokens": (True,),
     "summary_type": ("cls_index",),
     "summary_use_proj": (True,),
@@ -106,4 +105,4 @@ class GptConfig(Settings):
         source  where the entries come from, for the message
         raises  ConfigurationError for a network that is not this one, by the name of the key
         """
-        return read_network(cls, entries, source, _FIXED_KEYS)
+        return read_network(cls, entries, source, {"model_type": (cls.model_type,)} | _FIXED_KEYS)

@@ -22,6 +22,7 @@ from bertsmith.study.study_report import REPORT, write_study_report
 from bertsmith.study.study_tables import spread
 from bertsmith.study.trials import require_runnable
 from bertsmith.text.token_store import TokenStore
+from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.network import network_config
 from bertsmith.training.processes import require_alone
@@ -89,25 +90,23 @@ def compare(config: CompareConfig) -> StudyResult:
             f"{config.store} holds no held-out text, on which variants are compared. Prepare it with --held-out."
         )
     made_from = fingerprints(store)
-    _require_tasks(config, study, store)
+    plan = [_planned(config, study, variant, seed) for seed in study.seeds for variant in study.variants]
+    _require_tasks(config, study, [each for each in plan if each.is_to_be_run], store)
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
-    for seed in study.seeds:
-        for variant in study.variants:
-            path = _cell_path(config, variant, seed)
-            settings = cell_settings(study, variant, seed, config.store, config.out, config.runtime)
-            if _is_to_be_run(config, variant, seed):
-                with claim(path) as is_ours:
-                    if is_ours and not path.exists():
-                        console.rule(f"{name}: {variant.name}, seed {seed}")
-                        run_cell(settings, study, variant, config.task_data, path)
-            if path.exists():
-                cell = read_cell(path)
-                require_same_cell(cell, settings, study, variant, made_from, path)
-                cells[variant.name].append(cell)
-            else:
-                missing += 1
+    for each in plan:
+        if each.is_to_be_run:
+            with claim(each.path) as is_ours:
+                if is_ours and not each.path.exists():
+                    console.rule(f"{name}: {each.variant.name}, seed {each.settings.seed}")
+                    run_cell(each.settings, study, each.variant, config.task_data, each.path)
+        if each.path.exists():
+            cell = read_cell(each.path)
+            require_same_cell(cell, each.settings, study, each.variant, made_from, each.path)
+            cells[each.variant.name].append(cell)
+        else:
+            missing += 1
     result = StudyResult(study.question, cells, missing)
     _draw(result, config.out / PICTURE)
     write_study_report(config.out / REPORT, name, study, cells, missing, _command(config))
@@ -115,23 +114,34 @@ def compare(config: CompareConfig) -> StudyResult:
     return result
 
 
-def _require_tasks(config: CompareConfig, study: Study, store: TokenStore) -> None:
+@dataclass(frozen=True)
+class _PlannedCell:
+    """A cell of the study: the settings of its run, the file that stays of it, and whether it is asked for now."""
+
+    variant: Variant
+    settings: PretrainConfig
+    path: Path
+    is_asked_for: bool
+
+    @property
+    def is_to_be_run(self) -> bool:
+        return self.is_asked_for and not self.path.exists()
+
+
+def _planned(config: CompareConfig, study: Study, variant: Variant, seed: int) -> _PlannedCell:
+    return _PlannedCell(
+        variant=variant,
+        settings=cell_settings(study, variant, seed, config.store, config.out, config.runtime),
+        path=config.out / f"{cell_name(variant, seed)}.json",
+        is_asked_for=not config.only or variant.name in config.only,
+    )
+
+
+def _require_tasks(config: CompareConfig, study: Study, plan: Sequence[_PlannedCell], store: TokenStore) -> None:
     """Refuse a task that could not be learnt after the pre-training."""
-    learners = []
-    for variant in study.variants:
-        if any(_is_to_be_run(config, variant, seed) for seed in study.seeds):
-            settings = cell_settings(study, variant, study.seeds[0], config.store, config.out, config.runtime)
-            learners.append((network_config(settings, store.tokenizer), variant.finetuning))
-    if learners and config.task_data is not None:
+    if plan and config.task_data is not None:
+        learners = [(network_config(each.settings, store.tokenizer), each.variant.finetuning) for each in plan]
         require_runnable(study.tasks, learners, config.task_data)
-
-
-def _cell_path(config: CompareConfig, variant: Variant, seed: int) -> Path:
-    return config.out / f"{cell_name(variant, seed)}.json"
-
-
-def _is_to_be_run(config: CompareConfig, variant: Variant, seed: int) -> bool:
-    return not _cell_path(config, variant, seed).exists() and (not config.only or variant.name in config.only)
 
 
 def _command(config: CompareConfig) -> list[str]:

@@ -4,10 +4,9 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from bertsmith.batches.token_budget import BATCH_TOKENS
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.precision import choose_precision
-
-BATCH_TOKENS = 4096
 
 
 class InferenceSettings(MachineSettings):

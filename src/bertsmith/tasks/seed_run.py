@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bertsmith.batches.token_budget import BATCH_TOKENS
 from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
-from bertsmith.tasks.inference import BATCH_TOKENS
 from bertsmith.tasks.layer_settings import LayerSettings
 from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.task import Examples, Task

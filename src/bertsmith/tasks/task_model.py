@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertsmith.batches.token_budget import within_tokens
+from bertsmith.batches.token_budget import BATCH_TOKENS, within_tokens
 from bertsmith.core.errors import ArtefactError, ConfigurationError
 from bertsmith.model.folder import resolve_model_folder
 from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork, TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples
-from bertsmith.tasks.inference import BATCH_TOKENS, InferenceSettings
+from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.task import Outputs, Task

@@ -36,7 +36,7 @@ def pseudo_log_likelihoods(
 ) -> list[float] | None:
     """The pseudo-log-likelihood of each sentence, in nats. None if told to stop on the way.
 
-    sentences   ids [n] each, without [CLS] and [SEP]
+    sentences     ids [n] each, without [CLS] and [SEP]
     batch_tokens  tokens of one forward pass: copies of sentences, of several in one pass, each with a token hidden
     """
     model.eval()

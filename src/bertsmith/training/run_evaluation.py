@@ -11,6 +11,7 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.batches.pretraining import Cursor
+from bertsmith.batches.token_budget import BATCH_TOKENS
 from bertsmith.core.console import console
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.text.token_store import TokenStore
@@ -24,7 +25,6 @@ from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.plateau import HeldOutLoss, PlateauWatch
 
 EVALUATION_BATCH = 32
-_PAIR_TOKENS_A_BATCH = 4096  # of minimal pairs: as many as a batch of held-out text has
 
 
 def _never() -> bool:
@@ -98,7 +98,7 @@ class RunEvaluation:
     ) -> None:
         assert isinstance(model, BertForPreTraining)  # the settings see to it
         scores = score_minimal_pairs(
-            model, self.store.tokenizer, self.minimal_pairs, batch_tokens=_PAIR_TOKENS_A_BATCH, stop=stop
+            model, self.store.tokenizer, self.minimal_pairs, batch_tokens=BATCH_TOKENS, stop=stop
         )
         if scores is not None:
             log.write(step, "minimal_pairs", {name: score.accuracy for name, score in scores.phenomena.items()})
