@@ -196,6 +196,9 @@ def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_ce
     behind = sorted(tags["80-10-10"] - tags[variant] for variant in masked[1:])
     assert all(features[variant] > tags[variant] for variant in cells)
     assert max(cells.values(), key=lambda cell: cell.curve[-1].token_loss).variant == "80-20-0"
+    assert (
+        min(cells, key=lambda variant: tags[variant]) == min(cells, key=lambda variant: features[variant]) == "0-0-100"
+    )
     for sentence in (
         f"{cells['80-10-10'].tokens / 1e6:.1f} million tokens each",
         f"is {features['100-0-0'] - features['80-0-20']:.1f} behind masks alone",
@@ -203,6 +206,7 @@ def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_ce
         f"{features['100-0-0']:.1f} against {features['80-10-10']:.1f}",
         f"ahead of the other three that see [MASK] by {behind[0]:.1f} to {behind[-1]:.1f} points",
         f"without [MASK] is behind**: {tags['0-20-80']:.1f} fine-tuned and {features['0-20-80']:.1f} as features",
+        f"random pieces alone it is furthest behind, {tags['0-0-100']:.1f} and {features['0-0-100']:.1f}",
         *(
             f"{max(scores) - min(scores):.1f} on {name}"
             for task, name in (("sst-2", "SST-2"), ("mrpc", "MRPC"))
