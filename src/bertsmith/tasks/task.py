@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.bert_for_tasks import BertTaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.task_networks import TaskNetwork
@@ -155,3 +156,17 @@ class Task(Protocol[ExampleT, PredictionT]):
 
     def findings(self, predictions: Sequence[PredictionT], examples: Sequence[ExampleT]) -> Findings:
         """What a person wants to see of predictions for labelled examples."""
+
+
+def weighs_labels(task: Task[Any, Any]) -> bool:
+    """Whether class weights and label smoothing mean something: there is one label for each example, or word."""
+    return task.outputs is not None and task.outputs.problem == "classification"
+
+
+def require_usable_loss(task: Task[Any, Any], loss: LossSettings) -> None:
+    """Raises ConfigurationError for class weights or label smoothing where there is not one label for each example."""
+    if not (loss.is_plain or weighs_labels(task)):
+        raise ConfigurationError(
+            f"Class weights and label smoothing are for tasks with one label for each text or word, and {task.name} "
+            f"has none. Leave --class-weights and --label-smoothing out."
+        )

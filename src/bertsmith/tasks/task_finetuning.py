@@ -40,6 +40,7 @@ from bertsmith.tasks.finished_runs import FinishedRuns
 from bertsmith.tasks.grid import GridSettings
 from bertsmith.tasks.report.finetuning_report import REPORT_FILE, FinetuningReport, write_report
 from bertsmith.tasks.seed_run import EncodedPart, predict_part
+from bertsmith.tasks.task import require_usable_loss
 from bertsmith.tasks.task_data import TaskData, load_task_data
 from bertsmith.tasks.task_file import save_task
 from bertsmith.text.tokenizer import Tokenizer
@@ -57,6 +58,7 @@ def finetune_task(config: FinetuneConfig) -> FinetuneResult:
     require_free(config.out)
     data = load_task_data(config.task_data, config.columns, config.seed)
     config = config.with_recommended(data.task)
+    require_usable_loss(data.task, config.loss)
     if not config.dry_run:
         result = _finetune(config, data)
         console.print(

@@ -116,8 +116,6 @@ class ChoiceTask:
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> ChoiceObjective:
         """Cross-entropy over the choices of each question."""
         assert isinstance(network, ChoiceNetwork)
-        if not loss.is_plain:
-            raise ConfigurationError("Class weights and label smoothing are for labels, and choices have none.")
         return ChoiceObjective(network, loss)
 
     def predictions(

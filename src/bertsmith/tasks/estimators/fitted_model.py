@@ -32,7 +32,7 @@ from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.parts import hold_out
 from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.seed_run import EncodedPart, SeedSettings, run_seed
-from bertsmith.tasks.task import Examples, Task
+from bertsmith.tasks.task import Examples, Task, require_usable_loss
 from bertsmith.tasks.task_card import task_card
 from bertsmith.tasks.task_file import save_task
 from bertsmith.tasks.task_model import TaskModel
@@ -144,6 +144,7 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
     Without patience all examples are learnt from, as `finetune` does with a training file that has a dev file.
     A run that learns nothing is told of by scikit-learn's ConvergenceWarning.
     """
+    require_usable_loss(task, settings.loss)
     source = resolve_model_folder(settings.model)
     shape = load_any_config(source)
     positions = shape.max_position_embeddings

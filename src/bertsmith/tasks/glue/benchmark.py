@@ -39,6 +39,7 @@ from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.parts import find_part
 from bertsmith.tasks.sentences.glue import GLUE, folder_of
 from bertsmith.tasks.sentences.task import SentenceTask
+from bertsmith.tasks.task import weighs_labels
 from bertsmith.tasks.task_data import load_task_data
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
 
@@ -144,6 +145,10 @@ def _plan(config: FinetuneConfig, name: str, data: Path) -> _Plan:
     from_mnli = config.task_data.from_mnli and name in _AFTER_MNLI
     task_data = config.task_data.model_copy(update={"task": name, "data": folder_of(task, data), "from_mnli": False})
     own = config.model_copy(update={"out": config.out / name, "task_data": task_data})
+    if not (own.loss.is_plain or weighs_labels(task)):
+        plain = own.loss.model_copy(update={"class_weights": "equal", "label_smoothing": 0.0})
+        own = own.model_copy(update={"loss": plain})
+        console.print(f"{name} has no labels: no class weights and no label smoothing for it.", soft_wrap=True)
     if from_mnli and not config.dry_run:  # a rehearsal leaves no MNLI model to start from
         own = own.model_copy(update={"model": config.out / _MNLI})
     files = load_task_data(task_data, config.columns, config.seed)

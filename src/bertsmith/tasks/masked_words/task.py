@@ -159,8 +159,6 @@ class MaskedWordTask:
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> MaskedWordObjective:
         """Cross-entropy over the labels' words, or over the vocabulary."""
         assert isinstance(network, BertForMaskedWord)
-        if not self.words and not loss.is_plain:
-            raise ConfigurationError("Class weights and label smoothing are for labels, and a cloze test has none.")
         return MaskedWordObjective(network, train, loss)
 
     def predictions(

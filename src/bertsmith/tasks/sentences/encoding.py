@@ -1,8 +1,8 @@
 """Examples -> what the network reads: `[CLS] A [SEP]` or `[CLS] A [SEP] B [SEP]` (BERT 3, figure 4).
 
 A text too long is cut at its end (of a pair, the longer one first), or read in windows. In windows, the first text of a
-pair stays (cut to half of the length where the second one needs the other half) and the second one moves. Every cut
-example is counted.
+pair stays (cut to half of the length where the second one needs the other half) and the second one moves. Where only
+the first window counts, only that one is read. Every example that loses tokens is counted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,8 @@ from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.sentences.examples import SentenceExample
 from bertsmith.tasks.sequences import longest_first, sequence_of
 from bertsmith.text.tokenizer import Tokenizer
+
+_Window = tuple[Ids, Ids | None]  # the tokens of a text or of a pair that are read together
 
 
 def encode_texts(
@@ -54,7 +56,7 @@ def label_values(examples: Sequence[SentenceExample], labels: Sequence[str] | No
     return np.array([index[str(example.label)] for example in examples], dtype=np.int64)
 
 
-def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[tuple[Ids, Ids | None]], bool]:
+def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[_Window], bool]:
     """The token ids of each input that an example is read in, and whether tokens are lost."""
     room = limits.max_seq_length - (2 if second is None else 3)
     if len(first) + (0 if second is None else len(second)) <= room:
@@ -65,9 +67,18 @@ def _windows(first: Ids, second: Ids | None, limits: InputLimits) -> tuple[list[
         keep_first, keep_second = longest_first(len(first), len(second), room)
         return [(first[:keep_first], second[:keep_second])], True
     if second is None:
-        return [(window, None) for window in _cut(first, room, limits.stride)], False
+        windows: list[_Window] = [(window, None) for window in _cut(first, room, limits.stride)]
+        return _counting(windows, limits, is_cut=False)
     kept = first[: max(room // 2, room - len(second))]
-    return [(kept, window) for window in _cut(second, room - len(kept), limits.stride)], len(kept) < len(first)
+    windows = [(kept, window) for window in _cut(second, room - len(kept), limits.stride)]
+    return _counting(windows, limits, is_cut=len(kept) < len(first))
+
+
+def _counting(windows: list[_Window], limits: InputLimits, *, is_cut: bool) -> tuple[list[_Window], bool]:
+    """Those windows whose outputs count, and whether tokens are lost."""
+    if limits.long_texts == "first":
+        return windows[:1], is_cut or len(windows) > 1
+    return windows, is_cut
 
 
 def _cut(ids: Ids, size: int, stride: int) -> Iterator[Ids]:

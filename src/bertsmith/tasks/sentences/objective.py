@@ -60,9 +60,7 @@ def pool_windows(outputs: Outputs, pooling: LongTexts) -> Outputs:
 
 
 def _pool(windows: Tensor, pooling: LongTexts) -> Tensor:
-    if pooling == "mean":
-        return windows.mean(dim=0)
-    return windows.amax(dim=0) if pooling == "max" else windows[0]
+    return windows.amax(dim=0) if pooling == "max" else windows.mean(dim=0)
 
 
 class _ScoreLoss:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.core.errors import InputError
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification, BertTaskNetwork
 from bertsmith.model.configuration import ClassifierLabels
 from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork
@@ -150,8 +150,6 @@ class SentenceTask:
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> SentenceObjective:
         """Cross-entropy over the labels, of each label by itself if there may be several, or squared error."""
         assert isinstance(network, SequenceClassifier)
-        if network.labels.problem != "classification" and not loss.is_plain:
-            raise ConfigurationError("Class weights and label smoothing are for tasks with one label for each text.")
         return SentenceObjective(network, train, loss)
 
     def predictions(

@@ -140,8 +140,6 @@ class SpanTask:
     def objective(self, network: TaskNetwork, train: EncodedExamples, loss: LossSettings) -> SpanObjective:
         """Cross-entropy over the tokens of each window."""
         assert isinstance(network, SpanNetwork)
-        if not loss.is_plain:
-            raise ConfigurationError("Class weights and label smoothing are for tasks with one label for each text.")
         return SpanObjective(network, loss)
 
     def predictions(
