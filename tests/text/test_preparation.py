@@ -392,3 +392,8 @@ def resident_bytes(number: int) -> int:
         return int(Path(f"/proc/{number}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
+
+
+def test_a_share_that_holds_nothing_out_is_told(make, capsys):
+    make({f"{name}.txt": "The cat sat." for name in "abc"}, held_out=0.001)
+    assert "No text is held out, so none can be scored: 0.001 of 3 is less than one document" in capsys.readouterr().err

@@ -99,6 +99,15 @@ def test_a_bfloat16_model_holds_the_rounded_float32_masters():
             assert torch.equal(parameter, optimiser.float32_weights()[name].bfloat16())
 
 
+def test_the_norm_of_a_large_gradient_is_exact():
+    model = nn.Linear(5_000, 5_000, bias=False)
+    optimiser = Optimiser(model, OptimiserSettings(), torch.float32)
+    optimiser.zero_gradients()
+    gradient = model.weight.grad.normal_(generator=torch.Generator().manual_seed(0))
+    exact = float(np.linalg.norm(gradient.numpy().astype(np.float64)))
+    assert optimiser.gradient_norm() == pytest.approx(exact, rel=1e-6)
+
+
 def test_small_updates_are_not_lost_in_bfloat16():
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 1.0)

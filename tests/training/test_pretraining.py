@@ -179,6 +179,7 @@ def test_a_run_never_starts_over_another(finished_run, store):
     ("changes", "named"),
     [
         ({"seed": 7}, "seed = 0; it cannot go on with 7"),
+        ({"dry_run": True}, "dry_run = False; it cannot go on with True"),
         ({"data": {"batch_size": 12}}, "data.batch_size = 24; it cannot go on with 12"),
         ({"training": {"learning_rate": 0.5}}, "training.learning_rate = 0.01; it cannot go on with 0.5"),
         ({"runtime": {"micro_batch_size": 5}}, "runtime.micro_batch_size = 10; it cannot go on with 5"),

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,10 +77,23 @@ def together(config, folder, count=2, restarts=0, script=SCRIPT):
     """The same training in several processes, each of which leaves a file with its number."""
     (folder / "pids").mkdir(exist_ok=True)
     (folder / "script.py").write_text(script)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    command += [f"--max-restarts={restarts}", str(folder / "script.py"), config.model_dump_json(), str(folder / "pids")]
+    return torchrun(["--standalone", f"--nproc-per-node={count}", f"--max-restarts={restarts}"], config, folder)
+
+
+def torchrun(options, config, folder):
+    """One torchrun with these options of its own."""
+    command = [sys.executable, "-m", "torch.distributed.run", *options]
+    command += [str(folder / "script.py"), config.model_dump_json(), str(folder / "pids")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_for_a_checkpoint(run, process):
+    deadline = time.monotonic() + 90
+    while not list_checkpoints(run / "checkpoints"):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def trace(run):
@@ -134,16 +148,41 @@ def test_a_lost_process_is_replaced_and_nobody_can_tell_afterwards(store, tmp_pa
     steps = {"training": {"steps": 60, "learning_rate": 1e-3}, "data": {"batch_size": 8}}
     pretrain(settings(store, tmp_path / "whole", **steps))
     process = together(settings(store, tmp_path / "run", **steps), tmp_path, restarts=1)
-    deadline = time.monotonic() + 60
-    while not list_checkpoints(tmp_path / "run" / "checkpoints"):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for_a_checkpoint(tmp_path / "run", process)
     os.kill(int((tmp_path / "pids" / "1-0").read_text()), signal.SIGKILL)
     _, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     assert (tmp_path / "pids" / "0-1").exists()  # started again
     assert_same_trace(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_process_lost_on_one_of_two_machines_is_replaced(store, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "script.py").write_text(SCRIPT)
+    options = ["--nnodes=2", "--nproc-per-node=1", "--max-restarts=1", "--rdzv-backend=c10d"]
+    options += ["--rdzv-id=two", f"--rdzv-endpoint=localhost:{port}"]
+    steps = {"training": {"steps": 60, "learning_rate": 1e-3}, "data": {"batch_size": 8}}
+    machines = [torchrun(options, settings(store, tmp_path / "run", **steps), tmp_path) for _ in range(2)]
+    wait_for_a_checkpoint(tmp_path / "run", machines[0])
+    os.kill(int((tmp_path / "pids" / "1-0").read_text()), signal.SIGKILL)
+    for machine in machines:
+        _, errors = machine.communicate(timeout=180)
+        assert machine.returncode == 0, errors
+    load_model(BertForPreTraining, tmp_path / "run")
+
+
+def test_a_run_of_another_command_is_refused_however_often_torchrun_starts(store, tmp_path):
+    pretrain(settings(store, tmp_path / "run"))
+    (tmp_path / "run" / "model").rename(tmp_path / "model")  # as if it had been stopped before its end
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    process = together(settings(store, tmp_path / "run", seed=8), tmp_path, count=1, restarts=1)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode != 0 and "already" in errors
+    assert (tmp_path / "pids" / "0-1").exists()  # started again
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
 
 
 def test_by_the_clock_too_all_processes_have_the_same_weights(store, tmp_path):

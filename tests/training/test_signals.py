@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -29,6 +30,19 @@ def test_one_more_after_two_seconds_interrupts():
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(2.1)
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_in_another_thread_nothing_is_asked_for_and_the_work_is_done():
+    done = []
+
+    def work():
+        with stop_on_signal() as stop:
+            done.append(stop())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [False]
 
 
 def test_afterwards_signals_mean_what_they_meant_before():

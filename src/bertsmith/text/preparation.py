@@ -78,7 +78,7 @@ def prepare(config: PrepareConfig) -> Path:
         if not sentence_lengths.any():
             raise InputError(_nothing_found(report))
         staging.facts |= _facts(writer.close(), sentence_lengths, report)
-    _summarise(config.out, staging.facts, report)
+    _summarise(config.out, staging.facts, report, config.held_out)
     return config.out
 
 
@@ -166,7 +166,7 @@ def _facts(statistics: StoreStatistics, sentence_lengths: NDArray[np.int64], rep
     }
 
 
-def _summarise(out: Path, facts: Mapping[str, Any], report: ReadingReport) -> None:
+def _summarise(out: Path, facts: Mapping[str, Any], report: ReadingReport, asked_share: float) -> None:
     store, percentiles = facts["store"], facts["sentence_length_percentiles"]
     formats = ", ".join(f"{count:,} {name}" for name, count in report.formats.items())
     lines = [
@@ -181,6 +181,11 @@ def _summarise(out: Path, facts: Mapping[str, Any], report: ReadingReport) -> No
         lines.append(
             f"{facts['documents']} documents are few: a next sentence is told from one of another document. If blank "
             "lines, or line ends, stand between documents, say --format blocks, or --format lines."
+        )
+    if not store["held_out"]["documents"] and asked_share:
+        lines.append(
+            f"No text is held out, so none can be scored: {asked_share:g} of {facts['documents']:,} is less than one "
+            "document. Ask for more with --held-out."
         )
     console.print("\n".join(lines), markup=False, soft_wrap=True)
     if report.findings:

@@ -180,7 +180,7 @@ def _accumulate(
 ) -> tuple[float, dict[str, float]] | None:
     """Forward and backward over this process's share. Returns its part of loss and metrics, or None if told to stop.
 
-    What a step tells stays on the device until it is over: a GPU is not waited for within it.
+    What a step tells stays on the device until it is over.
     """
     objective.model.train()
     optimiser.zero_gradients()
@@ -208,6 +208,7 @@ def _require_finite(loss: float, gradient_norm: float, position: Position[Cursor
     if not (math.isfinite(loss) and math.isfinite(gradient_norm)):
         raise NonFiniteLoss(
             f"Step {position.steps_done + 1} gave a loss of {loss} with a gradient norm of {gradient_norm} at learning "
-            f"rate {learning_rate:.3g}, batch {position.cursor}. The weights were not changed. Go on from the last "
-            f"checkpoint with a lower --learning-rate, or with --precision float32."
+            f"rate {learning_rate:.3g}, batch {position.cursor}. The weights were not changed. Start a run with "
+            f"a lower --learning-rate or with --precision float32, and --init CHECKPOINT to begin with the last good "
+            f"weights."
         )

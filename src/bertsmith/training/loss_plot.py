@@ -25,5 +25,6 @@ def plot_loss(run_folder: Path, target: Path, unigram_floor: float | None) -> No
         axes.axhline(unigram_floor, linestyle="--", color="gray", label=f"unigram entropy {unigram_floor:.2f}")
     axes.set(xlabel="step", ylabel="loss (nats)", title=run_folder.name)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     figure.savefig(target, dpi=120)

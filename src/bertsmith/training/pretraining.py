@@ -35,20 +35,20 @@ from bertsmith.training.planning import planned
 from bertsmith.training.plateau import PlateauWatch
 from bertsmith.training.precision import choose_precision
 from bertsmith.training.pretraining_objective import PretrainingObjective
-from bertsmith.training.processes import Processes, joined, was_restarted
+from bertsmith.training.processes import Processes, joined, launch_name
 from bertsmith.training.run import (
-    RUN_FILE,
     Run,
     only_writer,
     read_run,
     require_same_inputs,
     require_same_settings,
     start_run,
+    was_started_by,
 )
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import speedometer, tell_of_random_pairs
 from bertsmith.training.signals import stop_on_signal
-from bertsmith.training.starting_point import load_starting_point
+from bertsmith.training.starting_point import load_starting_point, require_starting_point
 
 _REHEARSAL_STEPS = 3
 
@@ -75,12 +75,12 @@ def pretrain(config: PretrainConfig) -> PretrainResult:
 
     Under `torchrun` the processes train together; after a lost one they go on from the newest checkpoint.
     """
-    if was_restarted() and (config.out / RUN_FILE).exists():
-        return resume_pretraining(config.out, {})
     store = TokenStore.open(config.store)
     store.verify()
     device = config.runtime.take_device()
     with joined(device) as processes:
+        if processes.of_first(float(was_started_by(config.out, launch_name()))):
+            return _go_on(read_run(config.out, {}), config.out, store, device, processes)
         if config.recipe == PLANNED and processes.is_first:
             config = planned(config, store, processes.count)
         config = with_shape_of_init(config)
@@ -91,8 +91,9 @@ def _start(config: PretrainConfig, store: TokenStore, device: torch.device, proc
     """Make the run folder and train, with settings that are complete (in the first process)."""
     evaluation = RunEvaluation.prepare(config, store)
     if processes.is_first:
+        require_starting_point(config, store)
         precision = choose_precision(config.runtime.precision, device)
-        run = start_run(config, store, str(precision).removeprefix("torch."))
+        run = start_run(config, store, str(precision).removeprefix("torch."), launch_name())
         processes.wait()
     else:
         processes.wait()
@@ -107,20 +108,25 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
     folder   a run folder, or one of its checkpoints to go back to; later ones are set aside
     changes  settings given anew; those that would change the numbers are refused by name
     """
-    is_checkpoint = folder.parent.name == "checkpoints"
-    run = read_run(folder.parent.parent if is_checkpoint else folder, changes)
+    run = read_run(folder.parent.parent if _is_checkpoint(folder) else folder, changes)
+    store = TokenStore.open(run.config.store)
+    device = run.config.runtime.take_device()
+    with joined(device) as processes:
+        return _go_on(run, folder, store, device, processes)
+
+
+def _go_on(run: Run, folder: Path, store: TokenStore, device: torch.device, processes: Processes) -> PretrainResult:
+    """Train on from the newest checkpoint of a run, or from `folder` if that is one of its checkpoints."""
     if run.model.exists():
         raise ArtefactError(
             f"{run.folder} is finished: its model is in {run.model}. To train on, start a run with --init."
         )
-    store = TokenStore.open(run.config.store)
     require_same_inputs(run, store)
     evaluation = RunEvaluation.prepare(run.config, store)
-    device = run.config.runtime.take_device()
-    with joined(device) as processes, only_writer(run.folder) if processes.is_first else nullcontext():
+    with only_writer(run.folder) if processes.is_first else nullcontext():
         checkpoint = None
         if processes.is_first:
-            checkpoint = go_back_to(folder) if is_checkpoint else newest_intact_checkpoint(run.checkpoints)
+            checkpoint = go_back_to(folder) if _is_checkpoint(folder) else newest_intact_checkpoint(run.checkpoints)
         processes.wait()
         if not processes.is_first:
             checkpoint = newest_intact_checkpoint(run.checkpoints)
@@ -128,6 +134,10 @@ def resume_pretraining(folder: Path, changes: Mapping[str, Any]) -> PretrainResu
             recorded = read_manifest(checkpoint, CHECKPOINT).configuration
             require_same_settings(run.folder, recorded, run.configuration)
         return _train(run, store, evaluation, checkpoint, device, processes)
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    return folder.parent.name == "checkpoints"
 
 
 def _train(

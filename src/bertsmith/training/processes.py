@@ -5,22 +5,28 @@ computes a share of its sequences; gradients, losses and metrics are added up ov
 same for any number of them, and a run goes on with another number. Files and the screen are the first process's.
 """
 
+import json
 import os
+import socket
+import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, LostProcess
 
 _LONGEST_WAIT = timedelta(hours=1)  # for the first process, which evaluates and saves
+_BETWEEN_LOOKS = 0.05  # seconds
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,8 @@ def joined(device: torch.device) -> Iterator[Processes]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    # after a restart the store still has the addresses of the processes that are gone, so each start has its own names
     store, number, count = next(rendezvous("env://", timeout=_LONGEST_WAIT))
-    own = PrefixStore(f"start-{_starts_before()}", store)
+    own = PrefixStore(_call_the_roll(store, number, count), store)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=own, rank=number, world_size=count, timeout=_LONGEST_WAIT)
     was_quiet, console.quiet = console.quiet, console.quiet or number > 0
@@ -113,13 +118,45 @@ def require_alone(verb: str) -> None:
         )
 
 
-def was_restarted() -> bool:
-    """Whether torchrun started this training before, and a process was lost."""
-    return _starts_before() > 0
+def launch_name() -> str | None:
+    """What tells the torchrun that started this process from others, and stays when it starts processes again.
+
+    Its --rdzv-id; where that was not given, the machine and the process of torchrun. None without torchrun.
+    """
+    given = os.environ.get("TORCHELASTIC_RUN_ID")
+    if given != "none":  # the name that torchrun has for none
+        return given
+    parent = os.getppid()
+    try:
+        began = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]  # numbers of processes return
+    except (OSError, IndexError):
+        began = ""  # no such folder on this system
+    return f"{socket.gethostname()} {parent} {began}"
 
 
-def _starts_before() -> int:
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+def _call_the_roll(store: Store, number: int, count: int) -> str:
+    """Agree with the processes that are here now on a name for this start.
+
+    After a restart the store still has the words of the processes that are gone, and torchrun's count of restarts is
+    not the same on all machines. So each process says a word that nobody has said before; the first one repeats all
+    words with the name, until each of the others has heard its own.
+    """
+    word, deadline = uuid.uuid4().hex, time.monotonic() + _LONGEST_WAIT.total_seconds()
+    if number > 0:
+        store.set(f"here/{number}", word)
+    while time.monotonic() < deadline:
+        if number == 0 and store.check([f"here/{other}" for other in range(1, count)]):
+            words = {other: store.get(f"here/{other}").decode() for other in range(1, count)}
+            store.set("roll", json.dumps({"name": word, "words": words}))
+            if store.check([f"heard/{word}/{said}" for said in words.values()]):
+                return word
+        elif number > 0 and store.check(["roll"]):
+            roll = json.loads(store.get("roll"))
+            if roll["words"].get(str(number)) == word:
+                store.set(f"heard/{roll['name']}/{word}", "")
+                return str(roll["name"])
+        time.sleep(_BETWEEN_LOOKS)
+    raise LostProcess("The processes that torchrun started did not find each other within an hour. Start them again.")
 
 
 def own_gpu() -> int:

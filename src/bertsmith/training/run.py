@@ -1,6 +1,7 @@
 """The run folder of `pretrain`: what was asked for, and who may write to it.
 
-run.json            settings, precision, fingerprints of store and vocabulary; written once, when the run starts
+run.json            settings, precision, fingerprints of store and vocabulary, and which torchrun it was started by;
+                    written once, when the run starts
 metrics.jsonl       one line a record
 checkpoints/        the newest checkpoints
 model/              the result, there once training is done
@@ -25,7 +26,7 @@ from bertsmith.training.configuration import PretrainConfig
 RUN_FILE = "run.json"
 # settings that may differ when a run goes on. Another device or number of threads adds up in another order: the run
 # then goes on with the same batches, but no longer bit for bit
-_FREE_TO_CHANGE = {"store", "out", "dry_run", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
+_FREE_TO_CHANGE = {"store", "out", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
 _FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps", "minimal_pairs"}
 
 
@@ -54,12 +55,16 @@ class Run:
         return self.config.model_dump(mode="json") | {"precision": self.precision}
 
 
-def start_run(config: PretrainConfig, store: TokenStore, precision: str) -> Run:
-    """Make the run folder. Raises ArtefactExists if there is something in it."""
+def start_run(config: PretrainConfig, store: TokenStore, precision: str, launch: str | None = None) -> Run:
+    """Make the run folder. Raises ArtefactExists if there is something in it.
+
+    launch  what the torchrun that started it is called (`processes.launch_name`)
+    """
     require_free(config.out)
     run = Run(config.out, config, precision, fingerprints(store))
     config.out.mkdir(parents=True, exist_ok=True)
-    content = {"configuration": run.configuration, "made_from": run.made_from}
+    content: dict[str, Any] = {"configuration": run.configuration, "made_from": run.made_from}
+    content |= {} if launch is None else {"launch": launch}
     partial = config.out / f".{RUN_FILE}.partial"
     partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     partial.replace(config.out / RUN_FILE)
@@ -68,6 +73,8 @@ def start_run(config: PretrainConfig, store: TokenStore, precision: str) -> Run:
 
 def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
     """Read run.json. `changes` are settings given when going on; those that touch the numbers are refused by name."""
+    if Path(changes.get("out", folder)) != folder:
+        raise ConfigurationError(f"A run goes on in its own folder, {folder}. Leave --out out.")
     try:
         content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
         recorded = dict(content["configuration"])
@@ -84,6 +91,17 @@ def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
     after = build_settings(PretrainConfig, recorded, changes).model_copy(update={"out": folder})
     require_same_settings(folder, before.model_dump(mode="json"), after.model_dump(mode="json"))
     return Run(folder, after, precision, made_from)
+
+
+def was_started_by(folder: Path, launch: str | None) -> bool:
+    """Whether a run folder was made by this very torchrun, which has lost a process since and starts all again."""
+    if launch is None or not (folder / RUN_FILE).exists():
+        return False
+    try:
+        recorded = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # it will be refused as a folder that is there
+    return bool(recorded.get("launch") == launch)
 
 
 def require_same_settings(folder: Path, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM: finish what must be finished, save, and leave."""
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """While the block runs, the first SIGINT or SIGTERM is noted; one more, two seconds later or more, interrupts."""
+    """While the block runs, the first SIGINT or SIGTERM is noted; one more, two seconds later or more, interrupts.
+
+    Only the main thread of a program can hear signals; in another one nothing is asked for.
+    """
     request = StopRequest()
 
     def note(number: int, _frame: FrameType | None) -> None:
@@ -37,7 +41,8 @@ def stop_on_signal() -> Iterator[StopRequest]:
         request.name, request.since = signal.Signals(number).name, time.monotonic()
         console.print(f"{request.name}: saving a checkpoint, then leaving. Once more to leave at once.")
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    previous = {number: signal.signal(number, note) for number in heard}
     try:
         yield request
     finally:

@@ -14,8 +14,9 @@ from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState, load_state
+from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.loop import Position
-from bertsmith.training.network import PretrainedNetwork, load_network, new_network
+from bertsmith.training.network import PretrainedNetwork, load_network, network_config, new_network
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.run import Run
 
@@ -42,6 +43,14 @@ def load_starting_point(
         return model, optimiser, load_state(checkpoint, optimiser)
     start = Position(Cursor(), elapsed_seconds=time.monotonic() - started)
     return model, optimiser, TrainingState(start, tokens_seen=0)
+
+
+def require_starting_point(config: PretrainConfig, store: TokenStore) -> None:
+    """Refuse a network that cannot be, or an --init that cannot be used, while there is no run folder yet."""
+    network_config(config, store.tokenizer)
+    if config.init is not None:
+        require_same_vocabulary(config.init, store)
+        load_network(config, config.init)
 
 
 def counts_for(scheme: InitialisationScheme, store: TokenStore) -> TextCounts | None:
