@@ -9,10 +9,19 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.core.errors import ConfigurationError
+from bertsmith.frozen_features import extraction
 from bertsmith.frozen_features.extraction import FeatureExtractor
 from bertsmith.frozen_features.layer_choice import LayerChoice
+from bertsmith.model.bert import Bert
+from bertsmith.model.configuration import BertConfig
+from bertsmith.model.elmo_configuration import ElmoConfig
+from bertsmith.model.elmo_language_model import ElmoOnPieces
+from bertsmith.model.gpt import Gpt
+from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.tasks.inference import InferenceSettings
+from bertsmith.text.tokenizer import Tokenizer
 
 assert_close = partial(np.testing.assert_allclose, rtol=0, atol=1e-5)
 EXACT = InferenceSettings(precision="float32", threads=1)
@@ -84,6 +93,56 @@ def test_a_text_is_the_mean_of_its_tokens_or_cls(encoder, their_states):
         assert_close(of_cls.vectors[0], first[5])
         assert_close(of_mean.vectors[0], tokens[5].mean(0) if text else first[5])  # nothing but [CLS] is there
         assert of_mean.offsets.tolist() == [[0, len(text)]]
+
+
+def gpt(vocab_size):
+    return Gpt(GptConfig(vocab_size=vocab_size, n_embd=16, n_layer=2, n_head=2, n_positions=32))
+
+
+def bert_from_left_to_right(vocab_size):
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    return Bert(BertConfig(vocab_size=vocab_size, max_position_embeddings=32, is_decoder=True, **shape), pooler=False)
+
+
+@pytest.mark.parametrize("new_network", [gpt, bert_from_left_to_right])
+def test_from_left_to_right_a_text_is_its_last_token_which_has_seen_all(new_network, encoder):
+    tokenizer = Tokenizer.load(encoder)
+    network = new_network(tokenizer.vocabulary_size).eval()
+    torch.manual_seed(0)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    made = FeatureExtractor(network, tokenizer, LayerChoice(layers=("last",)), unit="text", pooling="cls")
+    long = "dog " * 40
+    vectors = [features.vectors[0] for features in made.features(["the cat sat", "the dog sat", "", long])]
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-3
+    for text, vector in zip(["the cat sat", "the dog sat", "", "dog " * 30], vectors, strict=True):  # a window has 30
+        ids = np.concatenate([[tokenizer.cls_id], tokenizer.encode(text), [tokenizer.sep_id]]).astype(np.int64)
+        with torch.no_grad():
+            (states,) = network.states_of(FlatBatch.from_sequences([ids], [np.zeros_like(ids)]), [2])
+        assert_close(vector, states[-1].numpy())
+
+
+def test_of_an_elmo_no_token_stands_for_a_text(encoder):
+    tokenizer = Tokenizer.load(encoder)
+    shape = {"hidden_size": 4, "cell_size": 8, "filters": ((1, 4),), "max_characters": 8}
+    network = ElmoOnPieces(ElmoConfig(vocab_size=tokenizer.vocabulary_size, **shape), tokenizer).eval()
+    with pytest.raises(ConfigurationError, match="none of its tokens has seen a whole text"):
+        FeatureExtractor(network, tokenizer, unit="text", pooling="cls")
+    (features,) = FeatureExtractor(network, tokenizer, unit="text").features(["the cat sat"])
+    assert features.vectors.shape == (1, 2 * 2 * 4)
+
+
+def test_of_many_long_texts_no_more_vectors_are_held_than_stated(encoder, monkeypatch):
+    made = extractor(encoder)  # 4 KB a token
+    texts = ["cat " * length for length in (3, 0, 30_000, 70_000, 1)] + ["dog"] * 1100
+    parts = list(made.parts(iter(texts)))
+    assert [one.text for part in parts for one in part] == texts
+    held = [sum(1 + len(one.ids) for one in part) * made.width * 4 for part in parts]
+    assert all(size <= 256 * 2**20 or len(part) == 1 for part, size in zip(parts, held, strict=True))
+    assert max(len(part) for part in parts) == 512
+    monkeypatch.setattr(extraction, "_MOST_BYTES", 1)
+    made.batch_tokens = 512  # of one forward pass, which is the least
+    assert [len(part) for part in made.parts(["cat"] * 4100)] == [256] * 16 + [4]
 
 
 def test_a_long_text_is_read_in_windows_with_most_context(encoder, their_states):

@@ -1,6 +1,7 @@
 """The verb: a file in, an Arrow file out that holds exactly what the network made."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 
 from bertsmith.core.artefact import read_manifest, verify_artefact
 from bertsmith.core.errors import ArtefactExists, BertsmithError, DamagedArtefact, InputError
+from bertsmith.frozen_features import extraction
 from bertsmith.frozen_features.extraction import FeatureExtractor
 from bertsmith.frozen_features.feature_file import FEATURES_FILE, Features
 from bertsmith.frozen_features.features import FeaturesConfig, features
@@ -51,6 +53,27 @@ def test_the_round_trip_is_exact(encoder, tmp_path):
     for numbers in ("float32", "float16"):
         write(encoder, tmp_path / "one.txt", tmp_path / numbers, numbers=numbers)
         assert np.array_equal(Features.open(tmp_path / numbers).vectors(), exact.vectors.astype(numbers))
+
+
+def test_memory_is_bounded_whatever_is_written(encoder, tmp_path, monkeypatch):
+    text = "the cat sat on the mat " * 10
+    (tmp_path / "long.txt").write_text(f"{text}\n" * 20)
+    monkeypatch.setattr(extraction, "_MOST_BYTES", 1 << 19)
+    (tmp_path / "one.txt").write_text(f"{text}\n")
+    write(encoder, tmp_path / "one.txt", tmp_path / "one")  # imports are not measured
+    one = Features.open(tmp_path / "one")[0]
+    runtime = EXACT.model_copy(update={"batch_tokens": 64})
+    config = FeaturesConfig(model=encoder, input=tmp_path / "long.txt", out=tmp_path / "out", runtime=runtime)
+    tracemalloc.start()
+    try:
+        result = features(config)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert result.bytes > 20 * 60 * 4096
+    assert peak < 1.5 * 2**20  # the vectors of a part, once more as they are written, and little else
+    for number in (0, 19):
+        np.testing.assert_allclose(Features.open(config.out)[number].vectors, one.vectors, atol=1e-5)
 
 
 def test_the_file_is_within_a_tenth_of_the_numbers_in_it(encoder, tmp_path):

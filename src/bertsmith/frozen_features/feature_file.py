@@ -50,7 +50,7 @@ class FeatureWriter:
         counts = [len(text.offsets) for text in texts]
         number = np.repeat(np.arange(self.num_texts, self.num_texts + len(texts), dtype=np.int32), counts)
         offsets = np.concatenate([text.offsets for text in texts])
-        vectors = np.concatenate([text.vectors for text in texts]).astype(self._numbers)
+        vectors = _joined([text.vectors for text in texts], self._numbers)
         width = self._schema.field("vector").type.list_size
         columns = [
             pa.array(number),
@@ -110,6 +110,13 @@ class Features:
     def vectors(self) -> npt.NDArray[np.floating]:
         """All vectors [rows, D] as they are stored."""
         return _vectors(self.table)
+
+
+def _joined(parts: Sequence[npt.NDArray[np.float32]], numbers: np.dtype[np.floating]) -> npt.NDArray[np.floating]:
+    """One array of several, [rows, D], as numbers of a format; one that has it already is not copied."""
+    if len(parts) == 1:
+        return parts[0].astype(numbers, copy=False)
+    return np.concatenate(parts, dtype=numbers, casting="same_kind")
 
 
 def _vectors(table: pa.Table) -> npt.NDArray[np.floating]:

@@ -1,9 +1,8 @@
-"""The verb `features`: text in, frozen vectors out, a window of texts at a time."""
+"""The verb `features`: text in, frozen vectors out, some texts at a time."""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -21,8 +20,6 @@ from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_stream import guess_format, open_input
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream
 
-_WINDOW = 512  # texts that are sorted by length together, and written together
-
 InputFormat = Literal["auto", "jsonl", "csv", "tsv", "lines"]
 
 
@@ -39,7 +36,8 @@ class FeaturesConfig(Settings):
     unit: Unit = Field("token", description="what gets a vector: each piece, each word, or the whole text")
     pooling: Pooling | None = Field(
         None,
-        description="words: first (piece) or mean; texts: mean (of the tokens) or cls; default: first, mean",
+        description="words: first (piece) or mean; texts: mean (of the tokens) or cls ([CLS]; from left to right "
+        "[SEP]; not of an ELMo); default: first, mean",
     )
     numbers: NumberFormat = Field("float32", description="how they are written; float16 takes half of the room")
     on_error: OnError = Field("strict", description="a row that cannot be used: strict = refuse, skip = count and list")
@@ -101,10 +99,10 @@ def features(config: FeaturesConfig) -> FeaturesResult:
             write_features(staging.folder, extractor.width, config.numbers) as writer,
             progress_line("features", total=None) as line,
         ):
-            while window := list(islice(texts, _WINDOW)):
-                for text in window:
+            for part in extractor.parts(texts):
+                for text, _, _ in part:
                     text_hash.update(text.encode("utf-8", "surrogatepass") + b"\n")
-                writer.write(extractor.features(window))
+                writer.write(extractor.features_of(part))
                 line.update(0.0, f"{writer.num_texts:,} texts")
         staging.facts |= {
             "texts": writer.num_texts,

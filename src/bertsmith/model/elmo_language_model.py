@@ -134,9 +134,9 @@ class ElmoLanguageModel(nn.Module):
         words, output = self.elmo.read(inputs)
         states, width = output.layers[-1], self.config.hidden_size  # [W, 2 P]
         sides = states[:, :width], states[:, width:]
-        return PreTrainingOutput(ElmoScores(sides, words, self._numbers(words), self.vocabulary), None)
+        return PreTrainingOutput(ElmoScores(sides, words, self.numbers(words), self.vocabulary), None)
 
-    def _numbers(self, words: PieceWords) -> Tensor:
+    def numbers(self, words: PieceWords) -> Tensor:
         """What each word is to the softmax, [W]: begin, end, unknown, or its place in the list."""
         known = torch.from_numpy(self.words.numbers(words.keys)).to(words.rows.device)
         numbers = torch.where(known == len(self.words), _UNKNOWN, known + _FIRST_WORD)

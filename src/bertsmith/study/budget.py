@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from pydantic import Field, model_validator
 
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
 from bertsmith.core.configuration import Settings
-from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
-from bertsmith.training.flops import flops_per_token
-from bertsmith.training.network import network_config
+from bertsmith.training.flops import flops_of_step
+from bertsmith.training.network import PretrainedNetwork, new_network
 
 _SAMPLED_BATCHES = 16
 
@@ -53,23 +53,23 @@ def step_cost(config: PretrainConfig) -> StepCost:
     """Over all phases, each by its share of the training: as if a step of one took as long as a step of another."""
     store = TokenStore.open(Path(config.store))
     batches = PretrainingBatches(store.train, store.tokenizer, config.data, config.seed)
-    network = network_config(config, store.tokenizer)
+    with torch.device("meta"):  # its weights are not needed
+        model = new_network(config, store)
     tokens = flops = 0.0
     for number, phase in enumerate(config.data.phases):
-        cost = _phase_cost(batches, Cursor(phase=number), network)
+        cost = _phase_cost(batches, Cursor(phase=number), model, config.runtime.micro_batch_size)
         tokens += phase.share * cost.tokens
         flops += phase.share * cost.flops
     return StepCost(tokens, flops)
 
 
-def _phase_cost(batches: PretrainingBatches, cursor: Cursor, network: EncoderConfig) -> StepCost:
-    """Of the first batches of a phase: their lengths and labels are those of all."""
-    sampled = []
+def _phase_cost(
+    batches: PretrainingBatches, cursor: Cursor, model: PretrainedNetwork, micro_batch_size: int
+) -> StepCost:
+    """Of the first batches of a phase: their lengths, labels and words are those of all."""
+    tokens = flops = 0.0
     for _ in range(_SAMPLED_BATCHES):
         batch, cursor = batches.batch(cursor)
-        sampled.append(batch)
-    tokens = sum(batch.num_tokens for batch in sampled)
-    mean_length = tokens / sum(batch.num_sequences for batch in sampled)
-    label_share = sum(len(batch.masked_labels) for batch in sampled) / tokens
-    work = flops_per_token(network, mean_length, label_share)
-    return StepCost(tokens / _SAMPLED_BATCHES, work * tokens / _SAMPLED_BATCHES)
+        tokens += batch.num_tokens
+        flops += flops_of_step(model, batch, micro_batch_size)
+    return StepCost(tokens / _SAMPLED_BATCHES, flops / _SAMPLED_BATCHES)

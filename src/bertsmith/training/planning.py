@@ -20,6 +20,7 @@ from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import BertConfig
+from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.folder import load_config, resolve_model_folder
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PLANNED, PretrainConfig
@@ -124,6 +125,7 @@ def _could_win(size: str, situation: Situation) -> bool:
 def _work(config: PretrainConfig, store: TokenStore) -> float:
     """Floating-point operations for a token, to tell how much longer a step of another size takes."""
     network = network_config(config, store.tokenizer)
+    assert not isinstance(network, ElmoConfig)  # which is no masked language model
     return flops_per_token(network, config.data.length_of(0), config.data.masking_rate_of(0))
 
 

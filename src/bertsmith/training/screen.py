@@ -10,7 +10,7 @@ from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.pretraining import PretrainingBatches
 from bertsmith.core.console import console
 from bertsmith.training.configuration import PretrainConfig
-from bertsmith.training.flops import flops_per_token
+from bertsmith.training.flops import flops_of_step
 from bertsmith.training.loop import Step
 from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.precision import matmul_peak
@@ -77,9 +77,8 @@ def speedometer(run: Run, model: PretrainedNetwork, batch: PretrainingBatch, dev
         f"{peak / 1e9:,.0f} GFLOP/s; {run.config.training.duration}",
         soft_wrap=True,
     )
-    mean_length = batch.num_tokens / batch.num_sequences
-    label_share = len(batch.masked_labels) / batch.num_tokens
-    return Speedometer(run.config.training.duration, flops_per_token(model.config, mean_length, label_share), peak)
+    work = flops_of_step(model, batch, run.config.runtime.micro_batch_size)
+    return Speedometer(run.config.training.duration, work / batch.num_tokens, peak)
 
 
 def tell_of_random_pairs(batches: PretrainingBatches, config: PretrainConfig) -> None:
