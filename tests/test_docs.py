@@ -1,6 +1,7 @@
 """The pages say what the code does: flags, recipes, formats, public names and links are held to it."""
 
 import hashlib
+import html
 import json
 import re
 import shlex
@@ -22,7 +23,16 @@ from bertsmith.core.errors import DamagedArtefact
 from bertsmith.core.process_environment import ENVIRONMENT
 from bertsmith.flags import flags_of
 from bertsmith.study.cell import Cell, cell_settings, read_cell, require_same_cell
-from bertsmith.study.study_file import load_study
+from bertsmith.study.study_file import Study, load_study
+from bertsmith.study.study_tables import (
+    StudyRow,
+    difference_table,
+    differences,
+    pair_table,
+    paper_pairs,
+    score_table,
+    study_rows,
+)
 from bertsmith.text.token_store import COUNTS_SCHEMA, INDEX_SCHEMA, block_schema
 from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
@@ -202,7 +212,7 @@ def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_ce
     for sentence in (
         f"{cells['80-10-10'].tokens / 1e6:.1f} million tokens each",
         f"is {features['100-0-0'] - features['80-0-20']:.1f} behind masks alone",
-        f"without [MASK] {features['100-0-0'] - features['0-20-80']:.1f}, both clear",
+        f"without [MASK] {features['100-0-0'] - features['0-20-80']:.1f}, neither clear",
         f"{features['100-0-0']:.1f} against {features['80-10-10']:.1f}",
         f"ahead of the other three that see [MASK] by {behind[0]:.1f} to {behind[-1]:.1f} points",
         f"without [MASK] is behind**: {tags['0-20-80']:.1f} fine-tuned and {features['0-20-80']:.1f} as features",
@@ -214,6 +224,40 @@ def test_the_points_that_the_page_tells_of_mixtures_of_masks_are_those_of_the_ce
         ),
     ):
         assert sentence in text
+
+
+def test_what_the_page_of_the_papers_claims_calls_clear_is_clear():
+    """By its tables, corrected for the comparisons of each."""
+    clear, told_apart = {}, {}
+    for name in generate.PAPER_STUDIES:
+        study, rows = _rows_of(name)
+        clear[name] = [place for place, found in differences(rows, rows[0]).items() if found and found.is_clear]
+        pairs = paper_pairs(rows, study.paper)
+        told_apart[name] = [(pair.better, pair.worse, pair.task) for pair in pairs if pair.ours.is_clear]
+    tags = ["conll2003, f1", "conll2003, features, f1"]
+    assert clear == {
+        "pretraining-tasks": [("left-to-right-bilstm", "mrpc, f1")],
+        "masking": [("0-0-100", task) for task in tags],
+    }
+    assert told_apart == {"pretraining-tasks": [], "masking": [("80-10-10", "0-0-100", task) for task in tags]}
+
+
+@pytest.mark.parametrize("name", generate.PAPER_STUDIES)
+def test_the_report_on_file_is_that_of_the_cells_on_file(name):
+    study, rows = _rows_of(name)
+    shown = re.findall(r"<td[^>]*>(.*?)</td>", (ROOT / f"docs/results/{name}.html").read_text(encoding="utf-8"))
+    said = {re.sub("<[^>]+>", "", html.unescape(cell)) for cell in shown}
+    for table in (score_table(rows), difference_table(rows, rows[0]), pair_table(paper_pairs(rows, study.paper))):
+        assert {cell.strip("*") for line in table.rows for cell in line} <= said
+
+
+def _rows_of(name: str) -> tuple[Study, list[StudyRow]]:
+    """A study of the paper's, and its rows by the cells on file."""
+    _, study = load_study(name, quick=True)
+    cells = {variant.name: [] for variant in study.variants}
+    for cell in map(read_cell, _cells_of(name)):
+        cells[cell.variant].append(cell)
+    return study, study_rows(study, cells)
 
 
 def _cells_of(study: str) -> list[Path]:

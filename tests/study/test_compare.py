@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import shutil
 import signal
 import statistics
 import time
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bertsmith.core.artefact import record_file
 from bertsmith.core.configuration import build_settings
-from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
+from bertsmith.core.errors import ConfigurationError, DamagedArtefact, InputError, MismatchedArtefact
 from bertsmith.study import trials
 from bertsmith.study.cell import cell_settings, read_cell
 from bertsmith.study.cell_run import states_on_the_way
@@ -350,6 +352,116 @@ def test_a_cell_on_another_text_is_refused(finished, store, tmp_path):
     )
     with pytest.raises(MismatchedArtefact, match="another value of the token store than the study has now"):
         compare(finished.model_copy(update={"store": other}))
+
+
+@pytest.fixture(scope="module")
+def tried(store, films, tmp_path_factory) -> CompareConfig:
+    """A study of one untrained network and one task, done."""
+    folder = tmp_path_factory.mktemp("tried")
+    study = folder / "tasks.toml"
+    study.write_text(STUDY.format(steps=2).replace("seeds = [0, 1]", "seeds = [0]") + TASKS)
+    changes = {"study": str(study), "only": ("untrained",), "task_data": films}
+    config = settings(folder, store).model_copy(update=changes)
+    compare(config)
+    return config
+
+
+def with_more(films: Path, target: Path) -> Path:
+    """The same task with another row to learn from."""
+    shutil.copytree(films, target)
+    with (target / "films" / "train.tsv").open("a") as file:
+        file.write("dia sees a shop\t1\n")
+    return target
+
+
+def test_a_cell_keeps_the_checksums_and_the_sizes_of_its_tasks_files(tried, films):
+    cell = read_cell(tried.out / "untrained-seed0.json")
+    for part in ("train", "dev"):
+        assert cell.made_from[f"{part}_file_of_sst-2"] == record_file(films / "films" / f"{part}.tsv").sha256
+    assert cell.tasks["sst-2"].examples == {"train": 12, "dev": 12}
+
+
+def test_a_cell_of_other_task_data_is_refused(tried, films, tmp_path):
+    compare(tried)
+    other = with_more(films, tmp_path / "other")
+    with pytest.raises(MismatchedArtefact, match="another value of the train file of sst-2 than the study has now"):
+        compare(tried.model_copy(update={"task_data": other}))
+
+
+def test_a_task_whose_files_change_while_the_study_runs_is_refused_and_then_learnt_anew(
+    tried, films, tmp_path, monkeypatch
+):
+    data = with_more(films, tmp_path / "data")
+    config = tried.model_copy(update={"task_data": data, "out": tmp_path / "cells"})
+
+    def change_and_finetune(settings):
+        shutil.copytree(films, data, dirs_exist_ok=True)
+        return finetune_task(settings)
+
+    monkeypatch.setattr(trials, "finetune_task", change_and_finetune)
+    with pytest.raises(
+        MismatchedArtefact, match=r"The files of the task sst-2 in .* have changed since this study was"
+    ):
+        compare(config)
+    assert not list(config.out.glob("*.json"))
+    assert compare(config).cells["untrained"][0].tasks["sst-2"].examples["train"] == 12
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda text: "", "EOF"),
+        (lambda text: text[: len(text) // 2], "EOF"),
+        (lambda text: text.replace('"tokens"', '"token"'), "tokens: Field required"),
+        (lambda text: "[]", "Input should be"),
+    ],
+    ids=["empty", "cut", "an entry less", "something else"],
+)
+def test_a_damaged_cell_is_refused_by_name(tried, tmp_path, damage, reason):
+    path = tmp_path / "untrained-seed0.json"
+    path.write_text(damage((tried.out / path.name).read_text()))
+    with pytest.raises(DamagedArtefact, match=rf"untrained-seed0\.json is not a whole cell: .*{reason}"):
+        read_cell(path)
+
+
+def test_a_network_that_there_cannot_be_is_refused_before_anything_is_trained(store, tmp_path):
+    study = tmp_path / "heads.toml"
+    odd = '[[variants]]\nname = "odd"\nsettings.model.num_attention_heads = 3\n'
+    study.write_text(f"{STUDY.format(steps=2)}\n{odd}")
+    config = settings(tmp_path, store).model_copy(update={"study": str(study)})
+    with pytest.raises(ConfigurationError, match="hidden_size 32 is not a multiple of num_attention_heads 3"):
+        compare(config)
+    assert not config.out.exists()
+
+
+ELMO = """
+question = "Does an ELMo learn a task?"
+
+[settings]
+recipe = "tiny"
+model = { network = "elmo", max_positions = 64 }
+data = { max_seq_length = 32, batch_size = 8, objective = "next", next_sentence = false }
+training = { steps = 2 }
+
+[[variants]]
+name = "elmo"
+"""
+
+
+def test_an_elmo_that_is_to_be_fine_tuned_is_refused_before_anything_is_trained(store, films, tmp_path):
+    study = tmp_path / "elmo.toml"
+    study.write_text(ELMO + TASKS[TASKS.index("[[tasks]]") :])
+    config = settings(tmp_path, store).model_copy(update={"study": str(study), "task_data": films})
+    with pytest.raises(ConfigurationError, match=r"sst-2 of the study could not be learnt\. An ELMo gives features"):
+        compare(config)
+    assert not config.out.exists()
+
+
+def test_the_report_gives_the_command_with_what_was_said_of_the_machine(tried):
+    command = "compare", tried.study, "--store store --out cells --task-data", tried.task_data.name
+    page = (tried.out / "report.html").read_text(encoding="utf-8")
+    assert f"{' '.join(command)} --only untrained --precision float32 --threads 1" in page
+    assert "tokens in 50 documents" in page
 
 
 def test_an_unfinished_run_of_other_settings_is_not_gone_on_with(store, tmp_path):

@@ -7,9 +7,17 @@ import pytest
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.study.cell import Cell
+from bertsmith.study.significance import Pairs
 from bertsmith.study.study_file import Study, load_study, study_names
-from bertsmith.study.study_report import write_study_report
-from bertsmith.study.study_tables import cost_table, difference_table, paper_pairs, score_table, study_rows
+from bertsmith.study.study_tables import (
+    cost_table,
+    difference,
+    difference_table,
+    differences,
+    paper_pairs,
+    score_table,
+    study_rows,
+)
 from bertsmith.study.trials import TaskOutcome
 from bertsmith.study.yardstick import Scores
 from bertsmith.tasks.catalogue import TASKS
@@ -32,7 +40,7 @@ STUDY = build_settings(
 def cell(variant, seed, scores, loss=2.0):
     return Cell(
         variant, seed, None, None, {}, "float32", 2, {}, 10**6, 5e12, (Scores(9, 3.0, loss, 0.5, None),),
-        {"mrpc": TaskOutcome({"f1": scores, "accuracy": (0.0,) * 3}, (1,))}, {},
+        {"mrpc": TaskOutcome({"f1": scores, "accuracy": (0.0,) * 3}, (1,), {"train": 90, "dev": 10})}, {},
     )  # fmt: skip
 
 
@@ -61,6 +69,35 @@ def test_cost_and_differences():
     (line,) = difference_table(rows, rows[0]).rows
     assert line[0] == "two"
     assert line[1].startswith("-10.0 (p ")
+
+
+def test_a_p_is_corrected_for_the_comparisons_of_its_table():
+    rows = study_rows(STUDY, CELLS | {"one": CELLS["one"][:1], "two": CELLS["two"][:1]})
+    alone = difference(rows[1], rows[0], "mrpc, f1")
+    assert differences(rows, rows[0]) == {("two", "mrpc, f1"): alone}
+    third = replace(rows[1], name="three")
+    found = differences([*rows, third], rows[0])
+    assert [each.p for each in found.values()] == pytest.approx([2 * alone.p] * 2)
+
+
+def test_a_p_tells_what_its_pairs_are_row_by_row():
+    """A row that is half done has one network in common with the others: its pairs are fine-tunings."""
+    study = build_settings(
+        Study, STUDY.model_dump(exclude={"paper", "variants"}) | {"variants": [{"name": name} for name in "abc"]}
+    )
+    cells = {"a": CELLS["one"], "b": CELLS["two"], "c": CELLS["two"][:1]}
+    rows = study_rows(study, cells)
+    assert [each.pairs for each in differences(rows, rows[0]).values()] == [Pairs.PRETRAININGS, Pairs.FINETUNINGS]
+    whole, half = difference_table(rows, rows[0]).rows
+    assert not whole[1].endswith(" f)")
+    assert half[1].endswith(" f)")
+    (alone,) = difference_table([rows[0], rows[2]], rows[0]).rows
+    assert not alone[1].endswith(" f)")  # all are of one kind
+
+
+def test_all_rows_that_are_level_at_the_top_are_bold():
+    rows = study_rows(STUDY, {name: [cell(name, 0, (0.7, 0.8, 0.9))] for name in ("one", "two")})
+    assert [line[-1] for line in score_table(rows).rows] == ["**80.0 ± 10.0**"] * 2
 
 
 def test_an_order_that_is_turned_round_is_told():
@@ -93,17 +130,48 @@ def test_every_study_that_we_bring_holds_together(name):
         }
 
 
+@pytest.mark.parametrize(
+    ("scores", "reason"),
+    [
+        ("scores.ones = { mrpc = 1.0 }", "scores of the paper for 'ones', which it does not compare. Its rows are one"),
+        (
+            "scores.one = { mrcp = 1.0 }",
+            "scores of the paper for 'mrcp', which it does not compare. Its tasks are mrpc",
+        ),
+    ],
+    ids=["row", "task"],
+)
+def test_scores_of_the_paper_that_stand_beside_nothing_are_refused(scores, reason, tmp_path):
+    study = tmp_path / "s.toml"
+    study.write_text(
+        f'question = "?"\n[paper]\ntable = "1"\nfound = "."\n{scores}\n[[variants]]\nname = "one"\n'
+        f'[[tasks]]\ntask = "mrpc"\nfolder = "m"\n'
+    )
+    with pytest.raises(ConfigurationError, match=reason):
+        load_study(str(study))
+
+
+@pytest.mark.parametrize("is_asked_for", [False, True])
+@pytest.mark.parametrize("quick", ["3", '"ab"', "[1]"])
+def test_a_quick_version_that_is_no_table_is_refused(quick, is_asked_for, tmp_path):
+    study = tmp_path / "s.toml"
+    study.write_text(f'question = "?"\nquick = {quick}\n[[variants]]\nname = "one"\n')
+    with pytest.raises(ConfigurationError, match=r"is not a table of settings: write \[quick\] above them"):
+        load_study(str(study), quick=is_asked_for)
+
+
+@pytest.mark.parametrize("group", ["training", "runtime"])
+def test_a_group_of_settings_that_is_no_table_is_refused(group):
+    with pytest.raises(ConfigurationError, match=f"{group} = 3 is not a table of settings"):
+        build_settings(Study, {"question": "?", "variants": [{"name": "a", "settings": {group: 3}}]})
+
+
+def test_a_seed_that_is_there_twice_is_refused():
+    with pytest.raises(ConfigurationError, match="a seed is there twice"):
+        build_settings(Study, {"question": "?", "variants": [{"name": "a"}], "seeds": [0, 0]})
+
+
 def test_tasks_with_one_name_are_refused():
     entries = {"question": "?", "variants": [{"name": "a"}], "tasks": [{"task": "mrpc", "folder": "m"}] * 2}
     with pytest.raises(ConfigurationError, match="two tasks are called mrpc"):
         build_settings(Study, entries)
-
-
-def test_a_task_that_only_one_way_was_learnt_on_has_a_best_and_no_second(tmp_path):
-    tasks = [("mrpc", "a"), ("mrpc", "b"), ("sts-b", "a")]
-    trials = [{"task": task, "folder": task, "way": way, "seeds": 3} for task, way in tasks]
-    study = build_settings(Study, {"question": "Which?", "variants": [{"name": "one"}], "tasks": trials})
-    outcome = TaskOutcome({"f1": (0.7, 0.72, 0.74)}, ())
-    finished = replace(cell("one", 0, (0.0,) * 3), tasks={trial.key: outcome for trial in study.tasks})
-    write_study_report(tmp_path / "report.html", "ways", study, {"one": [finished]}, 0, ["bertsmith"])
-    assert "highest mean on 2 of 2 tasks" in (tmp_path / "report.html").read_text(encoding="utf-8")

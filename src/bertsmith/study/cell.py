@@ -9,15 +9,17 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bertsmith.core.errors import MismatchedArtefact
+from pydantic import TypeAdapter, ValidationError
+
+from bertsmith.core.errors import DamagedArtefact, MismatchedArtefact
 from bertsmith.study.other_graphs import GraphName
 from bertsmith.study.starting_weights import StartName
 from bertsmith.study.study_file import Study, Variant
-from bertsmith.study.trials import TaskOutcome
+from bertsmith.study.trials import TaskFiles, TaskOutcome
 from bertsmith.study.yardstick import Scores
 from bertsmith.training.configuration import DEFAULT_RECIPE, PretrainConfig
 from bertsmith.training.machine import MachineSettings
@@ -34,7 +36,7 @@ class Cell:
     graph      name of a network that is not BERT, if it was one
     settings   groups of settings that decide what is learnt, complete, and the tasks
     precision  of pre-training, and threads: what decided the speed, beside the machine
-    made_from  fingerprints of token store and vocabulary
+    made_from  fingerprints of token store and vocabulary, and SHA-256 of every file of its tasks
     tokens     seen in training
     flops      of all matrix products of the training
     curve      held-out scores from the first step to the last; none without pre-training
@@ -93,30 +95,52 @@ def cell_name(variant: Variant, seed: int) -> str:
     return f"{variant.name}-seed{seed}"
 
 
+def inputs_of_cell(store: Mapping[str, str], files: TaskFiles) -> dict[str, str]:
+    """What a cell is made from, by its role.
+
+    store  fingerprints of the token store and of its vocabulary
+    files  of its tasks
+    """
+    return {**store, **{f"{part}_file_of_{task}": sha for task, parts in files.items() for part, sha in parts.items()}}
+
+
+def write_cell(cell: Cell, path: Path) -> None:
+    """Write the file of a finished cell: on the disk before it has its name, so that it is whole or not there."""
+    partial = path.with_suffix(".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(cell), indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the run is removed next
+    finally:
+        os.close(folder)
+
+
 def read_cell(path: Path) -> Cell:
-    """Read the file of a finished cell."""
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    curve = tuple(Scores(**scores) for scores in entries.pop("curve"))
-    tasks = _outcomes(entries.pop("tasks"))
-    on_the_way = {int(step): _outcomes(outcomes) for step, outcomes in entries.pop("on_the_way").items()}
-    return Cell(**entries, curve=curve, tasks=tasks, on_the_way=on_the_way)
+    """Read the file of a finished cell.
 
-
-def _outcomes(entries: Mapping[str, Any]) -> dict[str, TaskOutcome]:
-    return {
-        task: TaskOutcome(
-            {metric: tuple(scores) for metric, scores in outcome["scores"].items()}, tuple(outcome["collapsed"])
-        )
-        for task, outcome in entries.items()
-    }
+    raises  DamagedArtefact for one that is empty, cut, or lacks an entry
+    """
+    try:
+        return TypeAdapter(Cell).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DamagedArtefact(
+            f"{path} is not a whole cell: {f'{place}: ' if place else ''}{first['msg']}. Restore the file from a copy, "
+            f"or move it away to run the cell again."
+        ) from None
 
 
 def require_same_cell(
     cell: Cell, config: PretrainConfig, study: Study, variant: Variant, made_from: Mapping[str, str], path: Path
 ) -> None:
-    """Refuse a finished cell that was run with other settings than the study has now, or on another text.
+    """Refuse a finished cell that was run with other settings than the study has now, or on other data.
 
-    made_from  fingerprints of the token store and of its vocabulary
+    made_from  what the study's cells are made from now (`inputs_of_cell`)
     """
     before: dict[str, Any] = {"start": cell.start, "graph": cell.graph, "untrained": not cell.curve, **cell.settings}
     before |= {f"the {role.replace('_', ' ')}": fingerprint for role, fingerprint in cell.made_from.items()}
@@ -124,7 +148,7 @@ def require_same_cell(
     now |= what_decides(config, study, variant)
     now |= {f"the {role.replace('_', ' ')}": fingerprint for role, fingerprint in made_from.items()}
     if before != now:
-        differing = [name for name in now if before.get(name) != now[name]]
+        differing = [name for name in {**now, **before} if before.get(name) != now.get(name)]
         raise MismatchedArtefact(
             f"{path} was run with another value of {', '.join(differing)} than the study has now. Move the file away "
             f"to run the cell again, or give another --out."

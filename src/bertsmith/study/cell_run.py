@@ -3,10 +3,8 @@
 A cell that was interrupted goes on where it stood (`pretrain --resume`), if its settings and its text are the same.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,11 +15,11 @@ from bertsmith.model.cooccurrence import DISTANCES
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
 from bertsmith.study.budget import step_cost
-from bertsmith.study.cell import Cell, what_decides
+from bertsmith.study.cell import Cell, inputs_of_cell, what_decides, write_cell
 from bertsmith.study.other_graphs import STACKED_AT, GraphName
 from bertsmith.study.starting_weights import StartName, starting_weights
 from bertsmith.study.study_file import Study, Variant
-from bertsmith.study.trials import TaskOutcome, run_trials
+from bertsmith.study.trials import TaskFiles, TaskOutcome, run_trials
 from bertsmith.study.yardstick import Outcome, Scores, train_other_graph
 from bertsmith.tasks.finished_runs import FinishedRuns
 from bertsmith.text.pair_counts import count_text
@@ -38,10 +36,13 @@ from bertsmith.training.starting_point import counts_for
 _OF_A_RUN = {"model", "data", "training", "init", "seed"}
 
 
-def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: Path | None, path: Path) -> Cell:
+def run_cell(
+    config: PretrainConfig, study: Study, variant: Variant, task_data: Path | None, files: TaskFiles, path: Path
+) -> Cell:
     """Pre-train to the end, fine-tune on every task, write the cell's file, and remove the run.
 
     task_data  folder of the tasks' folders; needed where there are tasks
+    files      of the tasks, as they were found there
     """
     tasks: dict[str, TaskOutcome] = {}
     on_the_way: dict[int, Mapping[str, TaskOutcome]] = {}
@@ -54,8 +55,8 @@ def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: 
             outcome = _pretrain_or_go_on(config, variant.start)
             model = config.out / "model"
         for step, folder in states_on_the_way(config, study.checkpoints).items():
-            on_the_way[step] = _run_trials(study, variant, config, folder, task_data, f"step-{step}")
-        tasks = _run_trials(study, variant, config, model, task_data, "end")
+            on_the_way[step] = _run_trials(study, variant, config, folder, task_data, files, f"step-{step}")
+        tasks = _run_trials(study, variant, config, model, task_data, files, "end")
     cell = Cell(
         variant=variant.name,
         seed=config.seed,
@@ -64,23 +65,27 @@ def run_cell(config: PretrainConfig, study: Study, variant: Variant, task_data: 
         settings=what_decides(config, study, variant),
         precision=outcome.precision,
         threads=torch.get_num_threads(),
-        made_from=fingerprints(TokenStore.open(config.store)),
+        made_from=inputs_of_cell(fingerprints(TokenStore.open(config.store)), files),
         tokens=outcome.tokens,
         flops=_flops(config, variant.graph, outcome.tokens),
         curve=outcome.curve,
         tasks=tasks,
         on_the_way=on_the_way,
     )
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(cell), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_cell(cell, path)
     for folder in (config.out, _start_folder(config, variant.start), _tasks_folder(config)):
         shutil.rmtree(folder, ignore_errors=True)
     return cell
 
 
 def _run_trials(
-    study: Study, variant: Variant, config: PretrainConfig, model: Path, task_data: Path | None, name: str
+    study: Study,
+    variant: Variant,
+    config: PretrainConfig,
+    model: Path,
+    task_data: Path | None,
+    files: TaskFiles,
+    name: str,
 ) -> dict[str, TaskOutcome]:
     """Fine-tune a state of the run on every task."""
     is_ordinary = config.model.initialisation == "normal"
@@ -92,6 +97,7 @@ def _run_trials(
         pretraining_seed=config.seed,
         own_settings=variant.finetuning,
         task_data=task_data or Path(),
+        files=files,
         out=_tasks_folder(config) / name,
         runtime=MachineSettings(**config.runtime.model_dump(include=set(MachineSettings.model_fields))),
     )

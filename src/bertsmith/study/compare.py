@@ -15,12 +15,21 @@ from rich.table import Table
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.study.cell import Cell, cell_name, cell_settings, claim, read_cell, require_same_cell
+from bertsmith.study.cell import (
+    Cell,
+    cell_name,
+    cell_settings,
+    claim,
+    inputs_of_cell,
+    read_cell,
+    require_same_cell,
+)
 from bertsmith.study.cell_run import run_cell
 from bertsmith.study.study_file import Study, Variant, load_study, study_names
 from bertsmith.study.study_report import REPORT, write_study_report
+from bertsmith.study.study_subject import tells_next_words
 from bertsmith.study.study_tables import spread
-from bertsmith.study.trials import require_runnable
+from bertsmith.study.trials import TaskFiles, require_runnable
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.machine import MachineSettings
@@ -89,9 +98,8 @@ def compare(config: CompareConfig) -> StudyResult:
         raise InputError(
             f"{config.store} holds no held-out text, on which variants are compared. Prepare it with --held-out."
         )
-    made_from = fingerprints(store)
     plan = [_planned(config, study, variant, seed) for seed in study.seeds for variant in study.variants]
-    _require_tasks(config, study, [each for each in plan if each.is_to_be_run], store)
+    files = _require_runnable(config, study, [each for each in plan if each.is_of_now], store)
     config.out.mkdir(parents=True, exist_ok=True)
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
@@ -100,16 +108,17 @@ def compare(config: CompareConfig) -> StudyResult:
             with claim(each.path) as is_ours:
                 if is_ours and not each.path.exists():
                     console.rule(f"{name}: {each.variant.name}, seed {each.settings.seed}")
-                    run_cell(each.settings, study, each.variant, config.task_data, each.path)
+                    run_cell(each.settings, study, each.variant, config.task_data, files[each.path], each.path)
         if each.path.exists():
             cell = read_cell(each.path)
+            made_from = inputs_of_cell(fingerprints(store), files[each.path])
             require_same_cell(cell, each.settings, study, each.variant, made_from, each.path)
             cells[each.variant.name].append(cell)
         else:
             missing += 1
     result = StudyResult(study.question, cells, missing)
     _draw(result, config.out / PICTURE)
-    write_study_report(config.out / REPORT, name, study, cells, missing, _command(config))
+    write_study_report(config.out / REPORT, name, study, cells, missing, _text(store), _command(config))
     console.print(f"The report is {config.out / REPORT}.", soft_wrap=True)
     return result
 
@@ -127,6 +136,11 @@ class _PlannedCell:
     def is_to_be_run(self) -> bool:
         return self.is_asked_for and not self.path.exists()
 
+    @property
+    def is_of_now(self) -> bool:
+        """Whether it is on file, or to be run."""
+        return self.is_asked_for or self.path.exists()
+
 
 def _planned(config: CompareConfig, study: Study, variant: Variant, seed: int) -> _PlannedCell:
     return _PlannedCell(
@@ -137,11 +151,28 @@ def _planned(config: CompareConfig, study: Study, variant: Variant, seed: int) -
     )
 
 
-def _require_tasks(config: CompareConfig, study: Study, plan: Sequence[_PlannedCell], store: TokenStore) -> None:
-    """Refuse a task that could not be learnt after the pre-training."""
-    if plan and config.task_data is not None:
-        learners = [(network_config(each.settings, store.tokenizer), each.variant.finetuning) for each in plan]
-        require_runnable(study.tasks, learners, config.task_data)
+def _require_runnable(
+    config: CompareConfig, study: Study, plan: Sequence[_PlannedCell], store: TokenStore
+) -> dict[Path, TaskFiles]:
+    """Refuse a network that there cannot be, and a task that could not be learnt after the pre-training.
+
+    returns  cell -> SHA-256 of the files of its tasks
+    """
+    learners = [(network_config(each.settings, store.tokenizer), each.variant.finetuning) for each in plan]
+    found: Sequence[TaskFiles] = [{} for _ in plan]
+    if config.task_data is not None:
+        found = require_runnable(study.tasks, learners, config.task_data)
+    return {each.path: files for each, files in zip(plan, found, strict=True)}
+
+
+def _text(store: TokenStore) -> dict[str, str]:
+    """What every network read, in words."""
+    facts = store.manifest.facts
+    size = f"{facts['tokens'] / 1e6:,.1f} million tokens in {facts['documents']:,} documents"
+    return {
+        "text": f"{store.folder.resolve().name}: {size} (fingerprint {store.fingerprint[:12]})",
+        "vocabulary": f"{store.tokenizer.vocabulary_size:,} pieces (fingerprint {store.tokenizer.fingerprint[:12]})",
+    }
 
 
 def _command(config: CompareConfig) -> list[str]:
@@ -149,7 +180,13 @@ def _command(config: CompareConfig) -> list[str]:
     command = ["bertsmith", "compare", config.study, "--store", config.store.name, "--out", config.out.name]
     if config.task_data is not None:
         command += ["--task-data", config.task_data.name]
-    return [*command, "--quick"] if config.quick else command
+    if config.quick:
+        command.append("--quick")
+    if config.only:
+        command += ["--only", *config.only]
+    for name, value in config.runtime.model_dump(mode="json", exclude_unset=True, exclude_none=True).items():
+        command += [f"--{name}", str(value)]
+    return command
 
 
 def _on_text(cells: Sequence[Cell]) -> list[str]:
@@ -177,7 +214,7 @@ def _spread(values: Sequence[float], form: str) -> str:
 
 
 def _draw(result: StudyResult, target: Path) -> None:
-    """Held-out loss of every cell over minutes, a colour for each variant."""
+    """Held-out loss of every cell over minutes, a colour for each variant, all its seeds."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -186,9 +223,10 @@ def _draw(result: StudyResult, target: Path) -> None:
             if not cell.curve:
                 continue
             points = [(scores.minutes, scores.token_loss) for scores in cell.curve]
-            label = name if cell is cells[0] else None
+            told = f"{name} (next words)" if tells_next_words(cell) else name
+            label = told if cell is cells[0] else None
             axes.plot(*zip(*points, strict=True), label=label, color=f"C{number}", linewidth=1.4)
-    axes.set(xlabel="minutes", ylabel="held-out masked-LM loss (nats)", title=result.question)
+    axes.set(xlabel="minutes", ylabel="held-out loss (nats)", title=result.question)
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()

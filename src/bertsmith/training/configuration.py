@@ -68,30 +68,34 @@ class ModelSettings(Settings):
         """The complete configuration of the network."""
         layers, hidden_size, heads = SIZES[self.size]
         hidden_size = self.hidden_size or hidden_size
-        return BertConfig(
-            vocab_size=vocabulary_size,
-            num_hidden_layers=self.num_hidden_layers or layers,
-            hidden_size=hidden_size,
-            num_attention_heads=self.num_attention_heads or heads,
-            intermediate_size=4 * hidden_size,
-            max_position_embeddings=self.max_positions,
-            hidden_dropout_prob=self.hidden_dropout,
-            attention_probs_dropout_prob=self.attention_dropout,
-            pad_token_id=pad_id,
+        return BertConfig.from_layers(
+            {
+                "vocab_size": vocabulary_size,
+                "num_hidden_layers": self.num_hidden_layers or layers,
+                "hidden_size": hidden_size,
+                "num_attention_heads": self.num_attention_heads or heads,
+                "intermediate_size": 4 * hidden_size,
+                "max_position_embeddings": self.max_positions,
+                "hidden_dropout_prob": self.hidden_dropout,
+                "attention_probs_dropout_prob": self.attention_dropout,
+                "pad_token_id": pad_id,
+            }
         )
 
     def gpt_config(self, vocabulary_size: int) -> GptConfig:
         """The complete configuration of a GPT of the same size."""
         layers, hidden_size, heads = SIZES[self.size]
-        return GptConfig(
-            vocab_size=vocabulary_size,
-            n_layer=self.num_hidden_layers or layers,
-            n_embd=self.hidden_size or hidden_size,
-            n_head=self.num_attention_heads or heads,
-            n_positions=self.max_positions,
-            resid_pdrop=self.hidden_dropout,
-            embd_pdrop=self.hidden_dropout,
-            attn_pdrop=self.attention_dropout,
+        return GptConfig.from_layers(
+            {
+                "vocab_size": vocabulary_size,
+                "n_layer": self.num_hidden_layers or layers,
+                "n_embd": self.hidden_size or hidden_size,
+                "n_head": self.num_attention_heads or heads,
+                "n_positions": self.max_positions,
+                "resid_pdrop": self.hidden_dropout,
+                "embd_pdrop": self.hidden_dropout,
+                "attn_pdrop": self.attention_dropout,
+            }
         )
 
     def elmo_config(self, vocabulary_size: int) -> ElmoConfig:
