@@ -45,7 +45,8 @@ LENGTH = 256
 
 Vectors = npt.NDArray[np.float32]
 Side = Callable[[Sequence[str]], Vectors]
-Network = Callable[[dict[str, Tensor]], Tensor]
+Arrays = dict[str, npt.NDArray[np.int64]]
+Network = Callable[[Arrays], Vectors]  # last states [B, L, H] of padded texts
 Batches = Callable[[Sequence[int]], Iterable[Sequence[int]]]
 
 
@@ -84,7 +85,10 @@ def batches_of_32(lengths: Sequence[int]) -> list[range]:
 
 
 def padded(network: Network, batches: Batches = sorted_batches) -> Side:
-    """The others: tokenise, pad each batch, mean over the tokens between [CLS] and [SEP]."""
+    """The others: tokenise, pad each batch, mean over the tokens between [CLS] and [SEP].
+
+    The mean is numpy's: torch's threads would go on waiting for work while those of ONNX Runtime want the cores.
+    """
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
 
     @torch.inference_mode()
@@ -92,13 +96,13 @@ def padded(network: Network, batches: Batches = sorted_batches) -> Side:
         rows = tokenizer(list(texts), truncation=True, max_length=LENGTH)["input_ids"]
         vectors: list[Any] = [None] * len(rows)
         for places in batches([len(row) for row in rows]):
-            inputs = tokenizer.pad({"input_ids": [rows[place] for place in places]}, return_tensors="pt")
-            states = network(dict(inputs)).float()
-            inner = inputs["attention_mask"].clone()
+            inputs = tokenizer.pad({"input_ids": [rows[place] for place in places]}, return_tensors="np")
+            states = network(dict(inputs))
+            inner = inputs["attention_mask"].astype(np.float32)
             inner[:, 0] = 0
-            inner[torch.arange(len(places)), inputs["attention_mask"].sum(dim=1) - 1] = 0
-            means = (states * inner[:, :, None]).sum(dim=1) / inner.sum(dim=1, keepdim=True)
-            for place, vector in zip(places, means.numpy(), strict=True):
+            inner[np.arange(len(places)), inputs["attention_mask"].sum(axis=1) - 1] = 0
+            means = np.matmul(inner[:, None, :], states)[:, 0] / inner.sum(axis=1, keepdims=True)
+            for place, vector in zip(places, means, strict=True):
                 vectors[place] = vector
         return np.stack(vectors)
 
@@ -108,7 +112,13 @@ def padded(network: Network, batches: Batches = sorted_batches) -> Side:
 def transformers(dtype: torch.dtype, batches: Batches = sorted_batches) -> Side:
     """Return transformers' model with its default attention, weights in `dtype`."""
     model = AutoModel.from_pretrained(MODEL, dtype=dtype).eval()
-    return padded(lambda inputs: model(**inputs).last_hidden_state, batches)
+
+    def states(inputs: Arrays) -> Vectors:
+        tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+        made: Vectors = model(**tensors).last_hidden_state.float().numpy()
+        return made
+
+    return padded(states, batches)
 
 
 class _States(nn.Module):
@@ -153,10 +163,10 @@ def onnx_runtime(file: Path, threads: int) -> Side:
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     wanted = {given.name for given in session.get_inputs()}
 
-    def states(inputs: dict[str, Tensor]) -> Tensor:
-        inputs = inputs | {"token_type_ids": torch.zeros_like(inputs["input_ids"])}
-        values = {name: value.numpy() for name, value in inputs.items() if name in wanted}
-        return torch.from_numpy(session.run(None, values)[0])
+    def states(inputs: Arrays) -> Vectors:
+        inputs = inputs | {"token_type_ids": np.zeros_like(inputs["input_ids"])}
+        made: Vectors = session.run(None, {name: array for name, array in inputs.items() if name in wanted})[0]
+        return made
 
     return padded(states)
 

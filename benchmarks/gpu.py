@@ -1,4 +1,4 @@
-"""Pre-training steps on one GPU: bertsmith against transformers with its fastest attention, plain and compiled.
+"""Pre-training steps on one GPU: bertsmith against transformers with fused attention, plain and compiled.
 
     python benchmarks/gpu.py [--sizes base large] [--lengths 128 512] [--rounds 10] [--json FILE]
 
@@ -10,6 +10,7 @@ With --device cpu the same code runs, to see that it does.
 """
 
 import argparse
+import gc
 import json
 import statistics
 import time
@@ -83,15 +84,36 @@ def _finish(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _gigabytes(side: Side, batch: PretrainingBatch, device: str) -> float | None:
-    """How much more memory is in use at the height of a step than between two; None on a CPU."""
+def _gigabytes(sides: dict[str, Side], name: str, batch: PretrainingBatch, device: str) -> float | None:
+    """Memory that a side takes at the height of a step, weights, gradients and optimiser included; None on a CPU.
+
+    The side is taken out of `sides`: what is in use without it is not its own.
+    """
     if device != "cuda":
         return None
+    side = sides.pop(name)
     prepared = side.prepare(batch)
     torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
     side.step(prepared)
-    return (torch.cuda.max_memory_allocated() - before) / 1e9
+    height = torch.cuda.max_memory_allocated()
+    del side, prepared
+    gc.collect()
+    return (height - torch.cuda.memory_allocated()) / 1e9
+
+
+def _in_turns(
+    sides: dict[str, Side], batches: list[PretrainingBatch], device: str
+) -> tuple[dict[str, list[float]], float]:
+    """Tokens a second of each side in each round after the warm-up, and the median peak of a product beside them."""
+    speeds: dict[str, list[float]] = {name: [] for name in sides}
+    peaks = []
+    for place, batch in enumerate(batches):
+        peaks.append(matmul_peak(torch.bfloat16, torch.device(device)))
+        for name, side in sides.items():
+            taken = seconds_of(side, batch, device)
+            if place >= WARM_UP:
+                speeds[name].append(batch.num_tokens / taken)
+    return speeds, statistics.median(peaks)
 
 
 def measure(size: str, length: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -104,25 +126,17 @@ def measure(size: str, length: int, arguments: argparse.Namespace) -> dict[str, 
     }
     count = WARM_UP + arguments.rounds
     batches = [make_batch(index, arguments.places // length, length) for index in range(count)]
-    speeds: dict[str, list[float]] = {name: [] for name in sides}
-    peaks = []
-    for place, batch in enumerate(batches):
-        peaks.append(matmul_peak(torch.bfloat16, torch.device(device)))
-        for name, side in sides.items():
-            taken = seconds_of(side, batch, device)
-            if place >= WARM_UP:
-                speeds[name].append(batch.num_tokens / taken)
+    speeds, peak = _in_turns(sides, batches, device)
     config = BertConfig.of_size(size, vocab_size=VOCABULARY)
     last = batches[-1]
     work = flops_per_token(config, last.num_tokens / last.num_sequences, len(last.masked_labels) / last.num_tokens)
-    peak = statistics.median(peaks)
     results = {}
     for name, values in speeds.items():
         ratios = [mine / other for mine, other in zip(speeds["bertsmith"], values, strict=True)]
         results[name] = {
             "tokens_per_second": statistics.median(values),
             "share_of_peak": statistics.median(values) * work / peak,
-            "gigabytes": _gigabytes(sides[name], last, device),
+            "gigabytes": _gigabytes(sides, name, last, device),
             "ratio": statistics.median(ratios),
             "ratios": ratios,
         }
@@ -133,7 +147,7 @@ def report(row: dict[str, Any]) -> None:
     """Print a row's sides."""
     print(f"{row['size']}, {row['length']} tokens; bf16 GEMM peak {row['peak_flops'] / 1e12:.0f} TFLOP/s")
     for name, side in row["results"].items():
-        memory = "" if side["gigabytes"] is None else f"{side['gigabytes']:8.1f} GB more in a step"
+        memory = "" if side["gigabytes"] is None else f"{side['gigabytes']:8.1f} GB"
         print(
             f"  {name:24}{side['tokens_per_second']:12,.0f} tokens/s{side['share_of_peak']:8.1%} of peak"
             f"{side['ratio']:8.2f} x slower than bertsmith{memory}",

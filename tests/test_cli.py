@@ -1,5 +1,6 @@
 """The command line: layers of settings, exit codes, messages, and how little is imported."""
 
+import io
 import json
 import shlex
 import subprocess
@@ -50,6 +51,8 @@ def forge(config: ForgeConfig) -> Forged:
             raise KeyboardInterrupt
         case ("defect",):
             raise ZeroDivisionError("division by zero")
+        case ("full",):
+            Path("/dev/full").write_text("iron")
         case ("missing",):
             Path("/nowhere/iron").read_bytes()
     return Forged(config)
@@ -178,6 +181,7 @@ def test_an_unknown_key_of_a_file_names_the_nearest_setting(capsys, tmp_path):
         ("stop", 130, "Stopped at blow 3; `--resume` goes on."),
         ("interrupt", 130, "Stopped."),
         ("defect", 1, "This is a defect of bertsmith (ZeroDivisionError: division by zero)."),
+        ("full", 1, "There is no room left on the disk"),
         ("missing", 1, "No such file or directory: /nowhere/iron."),
     ],
 )
@@ -206,6 +210,25 @@ def test_square_brackets_of_a_text_are_not_taken_for_colours(capsys):
 
 def test_a_stream_of_results_is_printed_a_line_each(capsys):
     assert run(capsys, "pour", "a", "b", "--out", "x")[1] == '{"poured":"a"}\n{"poured":"b"}\n'
+
+
+def test_half_a_surrogate_pair_is_escaped_and_nothing_else_is_changed(capsys):
+    half, other = "Ada \ud83d lives in K\u00f6ln", "K\u00f6ln \U0001f600"
+    out = run(capsys, "pour", half, other, "--out", "x")[1]
+    assert [json.loads(line)["poured"] for line in out.splitlines()] == [half, other]
+    assert out.splitlines()[1] == f'{{"poured":"{other}"}}'
+
+
+def test_each_result_of_a_stream_is_sent_at_once(monkeypatch):
+    sent = []
+
+    class Pipe(io.StringIO):
+        def flush(self):
+            sent.append(self.getvalue())
+
+    monkeypatch.setattr(sys, "stdout", Pipe())
+    assert main(["pour", "a", "b", "--out", "x"], COMMANDS) == 0
+    assert sent[:2] == ['{"poured":"a"}\n', '{"poured":"a"}\n{"poured":"b"}\n']
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

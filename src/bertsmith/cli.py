@@ -13,7 +13,9 @@ Settings come in layers, each over the one before: the defaults of the class, a 
               130  stopped by Ctrl-C
 """
 
+import errno
 import importlib
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from cyclopts import App, CycloptsError
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 from rich.console import Console
 
 from bertsmith.core.configuration import Settings, read_toml
@@ -90,7 +92,7 @@ COMMANDS: Mapping[str, Command] = {
         "Fine-tune an encoder on a task.",
         (
             "bertsmith finetune run --task sst-2 --data glue/SST-2 --out sst2",
-            "bertsmith finetune run --task glue --data glue --out glue-scores --seeds 5 --grid paper",
+            "bertsmith finetune run --task glue --data glue --out glue-scores --seeds 5 --grid paper-glue",
             "bertsmith finetune run --train reviews.csv --text review --label stars --seeds 5 --out reviews",
             "bertsmith finetune run --kind tags --data my-entities --out tagger",
         ),
@@ -227,27 +229,45 @@ def _print_result(result: object, as_json: bool) -> None:
     """Print what a verb returned: a path, something that draws itself, or JSON; a line each if it streams."""
     if isinstance(result, Iterator):
         for line in result:
-            sys.stdout.write(to_json(line).decode() + "\n")
+            sys.stdout.write(f"{_as_json(line)}\n")
+            sys.stdout.flush()  # who reads it may be waiting for this answer before asking on
     elif isinstance(result, Path) and not as_json:
         sys.stdout.write(f"{result}\n")
     elif hasattr(result, "__rich__") and not as_json:
         Console(highlight=False, markup=False).print(result)
     elif result is not None:
-        sys.stdout.write(to_json(result, indent=2).decode() + "\n")
+        sys.stdout.write(f"{_as_json(result, indent=2)}\n")
+
+
+def _as_json(value: object, indent: int | None = None) -> str:
+    """JSON in UTF-8; all beyond ASCII is escaped where a text has half a surrogate pair, which UTF-8 does not have."""
+    try:
+        return to_json(value, indent=indent).decode()
+    except PydanticSerializationError:
+        return json.dumps(to_jsonable_python(value), indent=indent)
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    """Of a system call, or of safetensors, which has an error of its own."""
+    return os.strerror(errno.ENOSPC) in str(error)
 
 
 def _explain(error: BaseException, tokens: Sequence[str]) -> tuple[str, int]:
     """One paragraph for the user, and the exit code."""
     match error:
-        case ConfigurationError():
-            return f"{error} See `bertsmith {tokens[0]} --help`.", error.exit_code
         case BertsmithError():
-            return str(error), error.exit_code
+            where = f" See `bertsmith {tokens[0]} --help`." if isinstance(error, ConfigurationError) else ""
+            return f"{error}{where}", error.exit_code
         case CycloptsError():
             error.verbose = False
             return f"{error} See `{' '.join(['bertsmith', *(error.command_chain or ())])} --help`.", 2
         case KeyboardInterrupt():
             return "Stopped.", 130
+        case _ if _is_full_disk(error):
+            return (
+                "There is no room left on the disk, and what was being written is not kept. Make room and give the "
+                "command again; a pre-training goes on with --resume."
+            ), 1
         case OSError():
             return f"{error.strerror or error}: {error.filename or 'no file is named'}. `--debug` shows where.", 1
         case _:

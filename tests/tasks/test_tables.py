@@ -47,6 +47,7 @@ def test_without_a_header_columns_are_places():
         ("csv", b'a,b\n1,"2\n', 2, "not a row of a csv file"),
         ("jsonl", b'{"a": 1}\n{"a": \n', 2, "not JSON"),
         ("jsonl", b'["a"]\n', 1, "a JSON list, not an object"),
+        ("jsonl", b'{"a": 1}\n' + b"[" * 100_000 + b"]" * 100_000, 2, "its JSON is nested too deeply"),
     ],
 )
 def test_a_bad_row_is_refused_by_line_and_reason_or_skipped_and_listed(table_format, content, line, reason):

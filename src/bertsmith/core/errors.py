@@ -3,6 +3,7 @@
     BertsmithError                 a person can act on the message; the command line exits with `exit_code`
     |-- ConfigurationError         a setting is unknown, out of range, or contradicts another
     |-- InputError                 a text, table or line that was given cannot be used
+    |   `-- EstimatorInputError    X or y of an estimator; a ValueError, too, as scikit-learn has it
     |-- ArtefactError              a folder of ours (vocabulary, store, checkpoint, model) cannot be used
     |   |-- ArtefactExists         the target is already there; nothing is ever overwritten
     |   |-- DamagedArtefact        a file differs from its recorded SHA-256 or size, or is missing
@@ -28,6 +29,10 @@ class ConfigurationError(BertsmithError):
 
 class InputError(BertsmithError):
     """A text, table or line that was given cannot be used."""
+
+
+class EstimatorInputError(InputError, ValueError):
+    """X or y of an estimator cannot be used. scikit-learn expects a ValueError; nothing else raises this."""
 
 
 class ArtefactError(BertsmithError):

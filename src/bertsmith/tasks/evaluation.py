@@ -123,12 +123,20 @@ def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairSco
 
 
 def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:
+    if not data.exists():
+        raise InputError(f"{data} is not there. Give --data a file, the folder of a task, or a token store.")
     if config.official is not None:
         require_free(config.official)
     model = TaskModel.load(config.model, config.runtime, config.max_seq_length)
     task, reading = model.task, _reading_task(config, model.task)
     path = data if data.is_file() else require_part(data, reading, config.part)
     examples = reading.read(path, config.on_error)
+    if config.official is not None and examples.skipped:  # of a file whose broken rows are left out unasked
+        line, reason = examples.skipped[0]
+        raise InputError(
+            f"{path}, line {line}: {reason}. The official evaluation needs an answer for every row: mend the file, or "
+            f"leave --official out."
+        )
     encoded = encode_for(model.network.config, task, examples.rows, model.tokenizer, model.limits)
     outputs = network_outputs(model.network, encoded, config.runtime.batch_tokens)
     predictions = task.predictions(outputs, encoded, examples.rows)
@@ -155,7 +163,7 @@ def _described(task: Task[Any, Any]) -> str:
 def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:
     store = TokenStore.open(data)
     if store.held_out.num_blocks == 0:
-        raise InputError(f"{data} holds no held-out text. Prepare a store with --held-out 0.01 or more.")
+        raise InputError(f"{data} holds no held-out text. Prepare one with a larger --held-out.")
     folder = resolve_model_folder(config.model)
     require_same_vocabulary(folder, store)
     model = load_pretrained(folder)

@@ -171,6 +171,9 @@ def _json_rows(stream: BinaryIO, bad_rows: BadRows) -> Iterator[Row]:
         except ValueError as error:
             bad_rows.add(number, f"not JSON ({error})")
             continue
+        except RecursionError:
+            bad_rows.add(number, "its JSON is nested too deeply")
+            continue
         if not isinstance(values, dict):
             bad_rows.add(number, f"a JSON {type(values).__name__}, not an object with named columns")
             continue

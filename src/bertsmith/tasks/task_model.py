@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from bertsmith.batches.token_budget import BATCH_TOKENS, within_tokens
-from bertsmith.core.errors import ArtefactError, ConfigurationError
+from bertsmith.core.console import console
+from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
 from bertsmith.model.folder import resolve_model_folder
 from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork, TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples
@@ -60,17 +61,38 @@ class TaskModel:
         return cls(network, tokenizer, task, limits)
 
     def predict(self, values: Sequence[Any], batch_tokens: int = BATCH_TOKENS) -> list[Any]:
-        """A prediction for each value, in the given order.
+        """A prediction for each value, in the given order. How many were cut is said on stderr.
 
         values  texts or pairs (text, text) of a task on sentences; what other kinds take, their `example_of` says
-        raises  InputError for a value that is none
+        raises  InputError for a value that is none, and for one text in the place of several
         """
-        return self.predictions([self.task.example_of(value) for value in values], batch_tokens)
+        if isinstance(values, str | bytes):
+            raise InputError(f"predict takes a list of examples, not {values!r}. Put a single one into a list.")
+        examples = [self.task.example_of(value) for value in values]
+        if not examples:
+            return []
+        encoded = self.encode(examples)
+        predictions = self.predictions(examples, encoded, batch_tokens)
+        report_cuts(encoded.num_cut, len(examples), self.limits)
+        return predictions
 
-    def predictions(self, examples: Sequence[Any], batch_tokens: int = BATCH_TOKENS) -> list[Any]:
-        """A prediction for each example of the task's kind, in the given order."""
-        encoded = encode_for(self.network.config, self.task, examples, self.tokenizer, self.limits, labelled=False)
+    def encode(self, examples: Sequence[Any]) -> EncodedExamples:
+        """What the network reads of examples of the task's kind, and how many of them were cut for it."""
+        return encode_for(self.network.config, self.task, examples, self.tokenizer, self.limits, labelled=False)
+
+    def predictions(
+        self, examples: Sequence[Any], encoded: EncodedExamples, batch_tokens: int = BATCH_TOKENS
+    ) -> list[Any]:
+        """A prediction for each example, in the given order; `encoded` is what `encode` made of them."""
         return self.task.predictions(network_outputs(self.network, encoded, batch_tokens), encoded, examples)
+
+
+def report_cuts(num_cut: int, num_inputs: int, limits: InputLimits) -> None:
+    """Say on the screen how many inputs lost tokens, if any did."""
+    if num_cut:
+        console.print(
+            f"{num_cut:,} of {num_inputs:,} inputs were cut to {limits.max_seq_length} tokens.", soft_wrap=True
+        )
 
 
 @torch.inference_mode()

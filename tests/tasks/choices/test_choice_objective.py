@@ -20,6 +20,7 @@ from bertsmith.tasks.choices.objective import scores_by_question
 from bertsmith.tasks.choices.task import ChoiceTask
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.loss_settings import LossSettings
+from bertsmith.tasks.task import require_usable_loss
 
 TASK = ChoiceTask.of_files("toy")
 LIMITS = InputLimits(max_seq_length=24)
@@ -141,7 +142,6 @@ def test_scores_stand_by_question_and_what_is_not_there_is_never_right(sizes):
     assert bool(table.softmax(dim=1)[~table.isfinite()].eq(0).all())
 
 
-def test_settings_for_labels_are_refused(model, tokenizer):
-    encoded = TASK.encode(random_examples(2, [2]), tokenizer, LIMITS)
-    with pytest.raises(ConfigurationError, match="choices have none"):
-        TASK.objective(model, encoded, LossSettings(label_smoothing=0.1))
+def test_settings_for_labels_are_refused():
+    with pytest.raises(ConfigurationError, match="Class weights"):
+        require_usable_loss(TASK, LossSettings(label_smoothing=0.1))

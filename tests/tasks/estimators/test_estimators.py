@@ -20,7 +20,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from bertsmith.core.artefact import stage_artefact, verify_artefact
 from bertsmith.core.configuration import build_settings
-from bertsmith.core.errors import ArtefactError, ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
+from bertsmith.core.errors import (
+    ArtefactError,
+    ArtefactExists,
+    ConfigurationError,
+    EstimatorInputError,
+    MismatchedArtefact,
+)
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
@@ -29,6 +35,7 @@ from bertsmith.tasks.estimators.sentence_estimators import BertClassifier, BertR
 from bertsmith.tasks.estimators.tag_estimator import BertTagger
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.prediction import PredictConfig, predict
+from bertsmith.tasks.tags.task import TagTask
 from bertsmith.tasks.task_finetuning import finetune_task
 
 pytestmark = pytest.mark.filterwarnings("ignore:The network has learnt nothing")  # in one epoch, often
@@ -132,7 +139,7 @@ def test_pairs_in_any_form_are_the_same_pairs(pretrained):
     array = np.array(pairs)
     assert (BertClassifier(pretrained, **SHORT).fit(array, y).predict_proba(array) == expected).all()
     fitted = BertClassifier(pretrained, **SHORT).fit(list(map(list, pairs)), y)
-    with pytest.raises(InputError, match="takes a pair"):
+    with pytest.raises(EstimatorInputError, match="takes a pair"):
         fitted.predict(["the cat"])
 
 
@@ -149,7 +156,7 @@ def test_a_fit_gives_the_weights_that_finetune_gives(pretrained, reviews, tmp_pa
         "training": training,
         "loss": {"class_weights": "balanced", "label_smoothing": 0.1},
         "layers": {"layer_decay": 0.9, "frozen_layers": 0},
-        "runtime": {"precision": "float32"},
+        "runtime": {"precision": "float32", "micro_batch_size": 5},
     }
     finetune_task(build_settings(FinetuneConfig, config))
     texts, labels = examples_of(reviews / "train.tsv")
@@ -187,7 +194,8 @@ def test_the_saved_folder_loads_in_transformers(classifier, tmp_path):
 
 @pytest.mark.parametrize("classes", [("bad", "good"), (0, 1), (False, True), (1.0, 2.0)], ids=str)
 def test_what_is_loaded_is_what_was_saved(pretrained, tmp_path, classes):
-    fitted = BertClassifier(str(pretrained), **SHORT, seed=7).fit(
+    windows = {"long_texts": "mean", "stride": 9, "micro_batch_size": 5}
+    fitted = BertClassifier(str(pretrained), **SHORT, **windows, seed=7).fit(
         TEXTS, [classes[text.endswith("d")] for text in TEXTS]
     )
     fitted.save(tmp_path / "out")
@@ -295,6 +303,7 @@ def test_a_fit_changes_no_parameter_and_starts_afresh(classifier):
         estimator_checks.check_mixin_order,
         estimator_checks.check_no_attributes_set_in_init,
         estimator_checks.check_set_params,
+        estimator_checks.check_supervised_y_no_nan,
         estimator_checks.check_valid_tag_types,
     ],
     ids=lambda check: check.__name__,
@@ -310,7 +319,8 @@ def test_every_parameter_is_a_setting_with_the_default_of_finetune(estimator_cla
     told = settings.model_dump(exclude_unset=True)
     names = [name for name, value in told.items() for name in (value if isinstance(value, dict) else [name])]
     assert sorted(names) == sorted(parameters)
-    assert settings == FitSettings(model="model")
+    recommended = TagTask.of_files("tagging").recommended if estimator_class is BertTagger else {}
+    assert settings == FitSettings.of({"model": "model"}, recommended)
 
 
 def test_what_is_not_fitted_does_not_predict(pretrained, tmp_path):
@@ -341,13 +351,17 @@ def test_a_parameter_that_cannot_be_used_is_named_by_fit(pretrained, parameters,
 
 
 def test_examples_that_cannot_be_used_are_refused(classifier, pretrained):
-    with pytest.raises(InputError, match="X has 96 examples and y 95 labels"):
+    with pytest.raises(EstimatorInputError, match="X has 96 examples and y 95 labels"):
         clone(classifier).fit(TEXTS, LABELS[:-1])
-    with pytest.raises(InputError, match="X is empty"):
+    with pytest.raises(EstimatorInputError, match=r"y\[1\] is missing \(it is nan\). Give a label"):
+        clone(classifier).fit(TEXTS[:3], ["good", float("nan"), "bad"])
+    with pytest.raises(EstimatorInputError, match=r"y\[0\] is missing \(it is None\). Give a number"):
+        BertRegressor(pretrained).fit(TEXTS[:2], [None, 1.0])
+    with pytest.raises(EstimatorInputError, match="X is empty"):
         classifier.predict([])
-    with pytest.raises(InputError, match="takes one text for each example"):
+    with pytest.raises(EstimatorInputError, match="takes one text for each example"):
         classifier.predict([("the film", "the cat")])
-    with pytest.raises(InputError, match=r"X has 2 examples, too few to hold out a share of 0\.9"):
+    with pytest.raises(EstimatorInputError, match=r"X has 2 examples, too few to hold out a share of 0\.9"):
         BertRegressor(pretrained, patience=1, dev_share=0.9, max_seq_length=32).fit(TEXTS[:2], SCORES[:2])
 
 
@@ -373,3 +387,6 @@ def test_long_texts_are_cut_and_told_of_or_read_in_windows(pretrained, capsys):
     assert "40 of 72 examples are cut to 12 tokens" in " ".join(capsys.readouterr().err.split())
     pooled = BertClassifier(pretrained, **settings, long_texts="mean").fit(texts, labels)
     assert pooled.score(texts, labels) > 0.9
+    close = clone(pooled).set_params(stride=3, epochs=1).fit(texts, labels)
+    apart = clone(pooled).set_params(epochs=1).fit(texts, labels)
+    assert (close.predict_proba(texts) != apart.predict_proba(texts)).any()

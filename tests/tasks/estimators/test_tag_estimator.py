@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from transformers import AutoModelForTokenClassification
 
 from bertsmith.core.artefact import stage_artefact
-from bertsmith.core.errors import InputError, MismatchedArtefact
+from bertsmith.core.errors import EstimatorInputError, MismatchedArtefact
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.folder import save_model
 from bertsmith.model.initialisation import initialise
@@ -72,6 +72,25 @@ def test_every_word_has_a_tag_however_long_its_sentence(tagger):
     assert tags.count("B-PET") > 40
 
 
+def test_it_says_how_likely_each_tag_is(tagger):
+    words = [*SENTENCES[:8], [], ["the", "film", "dog", "is"] * 50]
+    probabilities = tagger.predict_proba(words)
+    assert [shares.shape for shares in probabilities] == [(len(sentence), 5) for sentence in words]
+    assert {shares.dtype for shares in probabilities} == {np.dtype(np.float32)}
+    for shares, tags in zip(probabilities, tagger.predict(words), strict=True):
+        assert shares.sum(axis=1) == pytest.approx(np.ones(len(tags)))
+        assert tagger.classes_[shares.argmax(axis=1)].tolist() == tags
+
+
+def test_windows_begin_a_stride_apart(pretrained):
+    words, tags = SENTENCES[0] * 9, TAGS[0] * 9
+    close, apart = (
+        BertTagger(pretrained, **SHORT | {"max_seq_length": 12}, stride=stride).fit([words], [tags])
+        for stride in (3, 10)
+    )
+    assert (close.predict_proba([words])[0] != apart.predict_proba([words])[0]).any()
+
+
 @pytest.mark.parametrize("y", [BILOU, tuple(map(np.array, BARE))], ids=["bilou", "bare types in arrays"])
 def test_tags_of_other_schemes_and_forms_are_the_same_tags(tagger, pretrained, y):
     other = BertTagger(pretrained, **FAST).fit(SENTENCES, y)
@@ -109,6 +128,8 @@ def test_it_is_saved_and_loaded(tagger, tmp_path, monkeypatch):
     assert loaded.get_params() == tagger.get_params() | {"model": str(tagger.model)}
     assert loaded.classes_.tolist() == tagger.classes_.tolist()
     assert loaded.predict(SENTENCES) == tagger.predict(SENTENCES)
+    for ours, theirs in zip(tagger.predict_proba(SENTENCES), loaded.predict_proba(SENTENCES), strict=True):
+        assert (ours == theirs).all()
     _, info = AutoModelForTokenClassification.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -128,17 +149,30 @@ def test_it_is_saved_and_loaded(tagger, tmp_path, monkeypatch):
         ([3], [["O"]], r"X\[0\] is not a sequence of words"),
         ("a cat", [["O"]], "X is 'a cat', not a sequence of sentences"),
         ([["a", "cat"]], [["O", "O"]], "every tag is O"),
+        ([["a"], ["cat"]], [["O"], None], r"y\[1\] is missing \(it is None\). Give a tag for each word"),
+        ([["a"], ["cat"]], [float("nan"), ["O"]], r"y\[0\] is missing \(it is nan\)"),
+        ([["a"], ["a", "cat"]], [["O"], ["O", None]], r"y\[1\]\[1\] is missing \(it is None\). Give a tag"),
+        ([["a", "cat"]], [["O", float("nan")]], r"y\[0\]\[1\] is missing \(it is nan\)"),
+        ([["a", "cat"]], None, "y is None, not a sequence of tags for each sentence"),
         ([["a", "cat"]], [["B-A", "C-A"]], r"y\[0\] has the tag 'C-A', which is not one of IOB2"),
     ],
 )
 def test_what_is_no_sentence_is_refused(pretrained, X, y, message):  # noqa: N803 - as scikit-learn has it
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(EstimatorInputError, match=message):
         BertTagger(pretrained, **SHORT).fit(X, y)
+
+
+def test_a_missing_tag_of_pandas_is_named_by_its_place(pretrained):
+    pd = pytest.importorskip("pandas")
+    y = pd.Series([["O"], pd.Series(["O", None], dtype="string")])
+    with pytest.raises(EstimatorInputError, match=r"y\[1\]\[1\] is missing \(it is <NA>\)"):
+        BertTagger(pretrained).fit([["a"], ["a", "cat"]], y)
 
 
 def test_what_is_not_fitted_does_not_predict(tagger, tmp_path):
     for call in (
         lambda fresh: fresh.predict(SENTENCES),
+        lambda fresh: fresh.predict_proba(SENTENCES),
         lambda fresh: fresh.score(SENTENCES, TAGS),
         lambda fresh: fresh.save(tmp_path / "out"),
     ):

@@ -123,6 +123,34 @@ def test_a_malformed_line_is_named(tmp_path, name, content, message):
     assert "train.tsv" in str(error.value)
 
 
+QQP_HEADER = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+QQP_BROKEN = f"{QQP_HEADER}5\t1\t2\tWhy?\tWhat for?\t1\n6\t3\t4\tHow\nso?\tWhy so?\t0\n7\t5\t6\tWho?\tWhich?\t0\n"
+
+
+@pytest.mark.parametrize("part", ["train", "dev"])
+def test_rows_of_qqp_that_a_line_break_has_cut_are_left_out_and_listed_with_no_flag(tmp_path, capsys, part):
+    (tmp_path / f"{part}.tsv").write_text(QQP_BROKEN)
+    examples = read(tmp_path, find_task("qqp"), part)
+    assert [row.text for row in examples.rows] == ["Why?", "Who?"]
+    assert list(examples.skipped) == [
+        (3, "it has 4 columns where the first line has 6"),
+        (4, "it has 3 columns where the first line has 6"),
+    ]
+    assert "2 rows skipped. line 3: it has 4 columns" in capsys.readouterr().err
+
+
+def test_broken_rows_of_a_test_file_of_other_files_and_of_other_tasks_are_refused(tmp_path):
+    qqp = find_task("qqp")
+    for name in ("test.tsv", "mine.tsv"):
+        (tmp_path / name).write_text(QQP_BROKEN)
+    for labelled in (True, False):
+        with pytest.raises(InputError, match=r"test\.tsv, line 3: it has 4 columns"):
+            qqp.read(tmp_path / "test.tsv", "strict", labelled=labelled)
+    with pytest.raises(InputError, match=r"mine\.tsv, line 3: it has 4 columns"):
+        qqp.read(tmp_path / "mine.tsv", "strict")
+    assert [task.name for task in GLUE.values() if task.broken] == ["qqp"]
+
+
 def test_a_task_is_found_in_its_folder_or_in_the_folder_of_all_tasks(tmp_path):
     (tmp_path / "SST-2").mkdir()
     (tmp_path / "SST-2" / "dev.tsv").write_text("sentence\tlabel\na\t1\n")

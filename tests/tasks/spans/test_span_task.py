@@ -9,7 +9,6 @@ import torch
 from pydantic import TypeAdapter
 
 from bertsmith.core.errors import ConfigurationError, InputError
-from bertsmith.model.bert_for_tasks import BertForQuestionAnswering
 from bertsmith.model.initialisation import initialise
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.input_limits import InputLimits
@@ -20,7 +19,7 @@ from bertsmith.tasks.spans.decoding import SpanCandidate, SpanPrediction
 from bertsmith.tasks.spans.squad_file import Answer, Question
 from bertsmith.tasks.spans.task import SPAN_TASKS, SpanTask
 from bertsmith.tasks.tables import Row
-from bertsmith.tasks.task import Examples
+from bertsmith.tasks.task import Examples, require_usable_loss
 from bertsmith.training.optimiser import OptimiserSettings
 
 LIMITS = InputLimits(max_seq_length=24, stride=4, max_answer_length=3)
@@ -243,15 +242,13 @@ def test_unanswerable_training_questions_make_a_task_that_may_say_so(tmp_path):
     assert set_before.with_labels_of(Examples(path, [impossible])) is set_before
 
 
-def test_columns_and_label_settings_are_refused(tokenizer, tiny_config):
+def test_columns_and_label_settings_are_refused():
     task = SPAN_TASKS["squad"]
     assert task.with_columns(ColumnSettings()) is task
     with pytest.raises(ConfigurationError, match="not for spans"):
         task.with_columns(ColumnSettings(text="context"))
-    network = BertForQuestionAnswering(tiny_config(tokenizer))
-    encoded = task.encode([question("a", "the")], tokenizer, LIMITS)
     with pytest.raises(ConfigurationError, match="Class weights"):
-        task.objective(network, encoded, LossSettings(label_smoothing=0.1))
+        require_usable_loss(task, LossSettings(label_smoothing=0.1))
 
 
 # --- questions of one's own ---------------------------------------------------------------------------------------

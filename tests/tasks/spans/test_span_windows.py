@@ -62,6 +62,7 @@ def test_a_window_without_the_whole_answer_points_at_cls(tokenizer):
     assert [row.label.tolist() for row in encoded.rows] == [[0, 0], [4, 5]]
     across = encode(tokenizer, question("the cat sat on a mat", "sat on"), max_seq_length=8, stride=3)
     assert [row.label.tolist() for row in across.rows] == [[0, 0], [0, 0]]
+    assert (encoded.num_cut, across.num_cut) == (0, 1)
 
 
 def test_a_question_without_an_answer_points_at_cls(tokenizer):

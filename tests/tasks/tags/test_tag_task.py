@@ -200,6 +200,7 @@ def test_entities_come_back_with_their_words_characters_and_probability(tokenize
     encoded = TASK.encode(examples, tokenizer, LIMITS, labelled=False)
     outputs = logits_of(encoded, [[0, 0, 0, 1, 2, 2, 0], [0, 2, 1]])
     first, second = TASK.predictions(outputs, encoded, examples)
+    assert second.probabilities == pytest.approx(np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]]))
     assert first.tags == ("O", "O", "O", "B-A", "I-A", "I-A", "O")
     assert first.entities == (FoundEntity("A", "São-Paulo", 3, 6, pytest.approx(0.8), 6, 15),)
     assert second.entities == (
@@ -240,6 +241,10 @@ def test_predictions_of_windows_are_put_together(tokenizer, context):
     assert [prediction.tags for prediction in made] == [
         tuple(TASK.labels[index] for index in indices) for indices in chosen
     ]
+    for prediction, indices in zip(made, chosen, strict=True):
+        assert prediction.probabilities.shape == (len(indices), 3)
+        assert prediction.probabilities[np.arange(len(indices)), indices] == pytest.approx(np.full(len(indices), 0.8))
+        assert prediction.probabilities.sum(axis=1) == pytest.approx(np.ones(len(indices)))
 
 
 MEANINGS = {"the": "O", "dogs": "B-A", "cat": "I-A", "seeing": "O", "on": "O", "mats": "B-A"}

@@ -4,8 +4,10 @@
 Legend: N examples, C classes.
 """
 
+import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.multiclass import type_of_target
 
-from bertsmith.core.errors import InputError
+from bertsmith.core.errors import EstimatorInputError, InputError
 from bertsmith.tasks.sentences.examples import Label
 
 Text = str | tuple[str, str]
+
+_PANDAS_MISSING = ("NAType", "NaTType")  # by name: pandas need not be installed
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,15 @@ class KnownLabels:
     names: tuple[str, ...]
     labels: tuple[str | tuple[str, ...], ...]
     several: bool
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Whatever is wrong with X or y, raised as scikit-learn expects it."""
+    try:
+        yield
+    except InputError as error:
+        raise EstimatorInputError(str(error)).with_traceback(error.__traceback__) from None
 
 
 def read_texts(X: npt.ArrayLike) -> list[Text]:
@@ -69,11 +82,18 @@ def require_same_length(num_examples: int, num_labels: int) -> None:
         raise InputError(f"X has {num_examples:,} examples and y {num_labels:,} labels. Give one for each.")
 
 
+def require_value(value: object, where: str, wanted: str) -> None:
+    """Raises InputError with the place if a value is None, NaN, or what pandas has for it."""
+    if _is_missing(value):
+        raise InputError(f"{where} is missing (it is {_shown(value)}). Give {wanted}, or leave the example out.")
+
+
 def read_labels(y: npt.ArrayLike) -> KnownLabels:
     """The labels of a sequence [N] of texts, whole numbers or truth values, or of a matrix [N, C] of 0 and 1.
 
-    raises  InputError for anything else, and for fewer than two classes
+    raises  InputError for anything else, for what is missing, for texts among numbers, and for fewer than two classes
     """
+    _require_one_type(_members(y, "a label"))
     kind, values = _kind(y)
     if kind == "multilabel-indicator":
         return _several_labels(values)
@@ -91,8 +111,8 @@ def read_labels(y: npt.ArrayLike) -> KnownLabels:
 
 
 def read_scores(y: npt.ArrayLike) -> list[Label]:
-    """The numbers of a sequence [N]. Raises InputError for what is none, or not finite."""
-    values = np.asarray(y, dtype=object)
+    """The numbers of a sequence [N]. Raises InputError for what is none, missing or not finite."""
+    values = _members(y, "a number")
     try:
         scores = values.astype(np.float64)
     except (TypeError, ValueError):
@@ -114,12 +134,52 @@ def _text(value: object, place: int) -> Text:
     return texts[0] if len(texts) == 1 else (texts[0], texts[1])
 
 
+def _members(y: npt.ArrayLike, wanted: str) -> npt.NDArray[np.object_]:
+    """What y holds, as it was given: numpy would make texts of a number or NaN beside a text.
+
+    raises  InputError for nothing at all, and for what is missing
+    """
+    if y is None:
+        raise InputError(f"A fit requires y to be passed, but the target y is None. Give {wanted} for each example.")
+    try:
+        values = np.asarray(y, dtype=object)
+    except ValueError as error:
+        raise InputError(f"y has no values that can be used: {error}.") from None
+    if values.ndim and not len(values):
+        raise InputError(f"y is empty. Give {wanted} for each example.")
+    place = next((place for place, value in enumerate(values.flat) if _is_missing(value)), None)
+    if place is not None:
+        require_value(values.flat[place], _where(place, values), wanted)
+    return values
+
+
+def _where(place: int, values: npt.NDArray[np.object_]) -> str:
+    """A member of y by its indices: y[3], or of a matrix y[3][0]."""
+    return "y" + "".join(f"[{index}]" for index in np.unravel_index(place, values.shape))
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in _PANDAS_MISSING
+
+
+def _require_one_type(values: npt.NDArray[np.object_]) -> None:
+    """Raises InputError for texts among other values."""
+    are_texts = [isinstance(value, str) for value in values.flat]
+    if len(set(are_texts)) < 2:
+        return
+    places = 0, are_texts.index(not are_texts[0])
+    told = " and ".join(f"{_where(place, values)} is {_shown(values.flat[place])}" for place in places)
+    raise InputError(f"{told}: give texts or numbers, not both.")
+
+
 def _kind(y: npt.ArrayLike) -> tuple[str, npt.NDArray[Any]]:
     """What scikit-learn calls such labels, and the labels as an array."""
     try:
         values = np.asarray(y)
         return type_of_target(values, input_name="y"), values
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"y has no labels that can be used: {error}") from None
 
 

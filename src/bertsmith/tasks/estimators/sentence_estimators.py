@@ -25,7 +25,14 @@ from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.tasks.catalogue import own_task
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.estimators.fitted_model import FitSettings, FittedModel, fit_examples, load_fitted
-from bertsmith.tasks.estimators.inputs import Text, read_labels, read_scores, read_texts, require_same_length
+from bertsmith.tasks.estimators.inputs import (
+    Text,
+    as_value_error,
+    read_labels,
+    read_scores,
+    read_texts,
+    require_same_length,
+)
 from bertsmith.tasks.input_limits import LongTexts
 from bertsmith.tasks.sentences.examples import Label
 from bertsmith.tasks.sentences.task import SentenceTask
@@ -42,24 +49,26 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     columns of a DataFrame. y is a label for each, text, whole number or truth value; or, for texts with any number of
     labels, a matrix [N, C] of 0 and 1.
 
-    model           folder of a pre-trained model: a run of `pretrain`, a model folder, or Hugging Face's
-    learning_rate   peak rate; small models want 1e-4 to 3e-4
-    epochs          times that every example is seen
-    batch_size      examples per optimiser step
-    max_seq_length  longest input in tokens, [CLS] and [SEP] included
-    dropout         everywhere in the network
-    class_weights   "balanced": a rare label's errors count more, in inverse proportion
-    label_smoothing share of the probability that is asked for all labels alike
-    layer_decay     learning rate of each layer as a share of that of the layer above it
-    frozen_layers   0: the embeddings stay as they are; n: and the first n layers; None: all learn
-    patience        stop after so many epochs without a better score on examples that are held out for that, and keep
-                    the best epoch; None: learn from all, keep the last
-    dev_share       share of the examples that is held out, with patience
-    long_texts      longer ones are cut; or read in windows whose outputs are pooled: "mean", "max", "first"
-    seed            of the added layer, the order of examples and dropout
-    precision       format of matrix products; "auto" measures this machine once
-    device          "auto" takes a GPU if there is one
-    threads         of the CPU, for the whole process; None: as they are
+    model            folder of a pre-trained model: a run of `pretrain`, a model folder, or Hugging Face's
+    learning_rate    peak rate; small models want 1e-4 to 3e-4
+    epochs           times that every example is seen
+    batch_size       examples per optimiser step
+    max_seq_length   longest input in tokens, [CLS] and [SEP] included
+    dropout          everywhere in the network
+    class_weights    "balanced": a rare label's errors count more, in inverse proportion
+    label_smoothing  share of the probability that is asked for all labels alike
+    layer_decay      learning rate of each layer as a share of that of the layer above it
+    frozen_layers    0: the embeddings stay as they are; n: and the first n layers; None: all learn
+    patience         stop after so many epochs without a better score on examples that are held out for that, and keep
+                     the best epoch; None: learn from all, keep the last
+    dev_share        share of the examples that is held out, with patience
+    long_texts       longer ones are cut; or read in windows whose outputs are pooled: "mean", "max", "first"
+    stride           tokens from the beginning of a window to that of the next
+    micro_batch_size examples of one forward and backward pass, for memory; None: 32, fewer of long ones
+    seed             of the added layer, the order of examples and dropout
+    precision        format of matrix products; "auto" measures this machine once
+    device           "auto" takes a GPU if there is one
+    threads          of the CPU, for the whole process; None: as they are
 
     After `fit`: classes_ [C], fitted_ (the network with its tokenizer and its task).
     """
@@ -83,6 +92,8 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         dev_share: float = 0.1,
         long_texts: LongTexts = "cut",
+        stride: int = 128,
+        micro_batch_size: int | None = None,
         seed: int = 0,
         precision: PrecisionName = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -101,6 +112,8 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.dev_share = dev_share
         self.long_texts = long_texts
+        self.stride = stride
+        self.micro_batch_size = micro_batch_size
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -109,14 +122,16 @@ class BertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Fine-tune a fresh copy of the pre-trained model.
 
-        raises  InputError for texts or labels that are none, ConfigurationError for a parameter that cannot be used
+        raises  EstimatorInputError, a ValueError, for texts or labels that are missing or none;
+                ConfigurationError for a parameter that cannot be used
         """
-        texts, known = read_texts(X), read_labels(y)
-        task = own_task("sentences", "classification", _columns(texts), several_labels=known.several)
-        assert isinstance(task, SentenceTask)
-        task = replace(task, labels=known.names)
-        settings = FitSettings.of(self.get_params(deep=False), task.recommended)
-        self.fitted_ = fit_examples(settings, task, _examples(task, texts, known.labels))
+        with as_value_error():
+            texts, known = read_texts(X), read_labels(y)
+            task = own_task("sentences", "classification", _columns(texts), several_labels=known.several)
+            assert isinstance(task, SentenceTask)
+            task = replace(task, labels=known.names)
+            settings = FitSettings.of(self.get_params(deep=False), task.recommended)
+            self.fitted_ = fit_examples(settings, task, _examples(task, texts, known.labels))
         self.classes_ = known.classes
         return self
 
@@ -183,6 +198,8 @@ class BertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         patience: int | None = None,
         dev_share: float = 0.1,
         long_texts: LongTexts = "cut",
+        stride: int = 128,
+        micro_batch_size: int | None = None,
         seed: int = 0,
         precision: PrecisionName = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -199,6 +216,8 @@ class BertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.dev_share = dev_share
         self.long_texts = long_texts
+        self.stride = stride
+        self.micro_batch_size = micro_batch_size
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -207,12 +226,14 @@ class BertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Fine-tune a fresh copy of the pre-trained model.
 
-        raises  InputError for texts or numbers that are none, ConfigurationError for a parameter that cannot be used
+        raises  EstimatorInputError, a ValueError, for texts or numbers that are missing or none;
+                ConfigurationError for a parameter that cannot be used
         """
-        texts, scores = read_texts(X), read_scores(y)
-        task = own_task("sentences", "regression", _columns(texts), regression=True)
-        settings = FitSettings.of(self.get_params(deep=False), task.recommended)
-        self.fitted_ = fit_examples(settings, task, _examples(task, texts, scores))
+        with as_value_error():
+            texts, scores = read_texts(X), read_scores(y)
+            task = own_task("sentences", "regression", _columns(texts), regression=True)
+            settings = FitSettings.of(self.get_params(deep=False), task.recommended)
+            self.fitted_ = fit_examples(settings, task, _examples(task, texts, scores))
         return self
 
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -254,7 +275,8 @@ def _examples(task: Task[Any, Any], texts: Sequence[Text], labels: Sequence[Labe
 
 def _predict(estimator: BertClassifier | BertRegressor, X: npt.ArrayLike) -> list[Any]:
     check_is_fitted(estimator)
-    return estimator.fitted_.predict(read_texts(X), estimator.get_params(deep=False))
+    with as_value_error():
+        return estimator.fitted_.predict(read_texts(X), estimator.get_params(deep=False))
 
 
 def _takes_texts(tags: Any, *, several_labels: bool = False) -> Any:  # noqa: ANN401 - scikit-learn has no types

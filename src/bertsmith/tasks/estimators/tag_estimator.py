@@ -3,6 +3,8 @@
 
 tagger = BertTagger("out/run").fit([["Ada", "lives"]], [["B-PER", "O"]])
 tagger.predict([["Ada", "writes"]])
+
+Legend: W words of a sentence, C tags.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 from bertsmith.core.console import console
 from bertsmith.core.errors import InputError, MismatchedArtefact
 from bertsmith.tasks.estimators.fitted_model import IN_MEMORY, FitSettings, FittedModel, fit_examples, load_fitted
-from bertsmith.tasks.estimators.inputs import require_same_length, rows_of
-from bertsmith.tasks.tags.decoding import TagPrediction
+from bertsmith.tasks.estimators.inputs import as_value_error, require_same_length, require_value, rows_of
+from bertsmith.tasks.tags.decoding import Probabilities, TagPrediction
 from bertsmith.tasks.tags.schemes import Detection, detect_scheme, is_tag, to_iob2
 from bertsmith.tasks.tags.sentence import Sentence, sentence_of_words
 from bertsmith.tasks.tags.task import TagTask
@@ -35,7 +37,8 @@ class BertTagger(BaseEstimator):  # type: ignore[misc]
 
     X is a sequence of sentences, each a sequence of words; y has a sequence of tags for each. Tags of entities may be
     in any scheme that `schemes` knows; inside, and in what is predicted, they are IOB2. Parameters are as for
-    `BertClassifier`; a sentence longer than `max_seq_length` is read in windows, and every word gets its tag.
+    `BertClassifier`; a sentence longer than `max_seq_length` is read in windows, and every word gets its tag from the
+    one where it has most context. `stride` is half of the default length, as in `finetune` with tags.
 
     After `fit`: classes_ [C], the tags that may be predicted; fitted_ (the network with its tokenizer and its task).
     """
@@ -58,6 +61,8 @@ class BertTagger(BaseEstimator):  # type: ignore[misc]
         frozen_layers: int | None = None,
         patience: int | None = None,
         dev_share: float = 0.1,
+        stride: int = 64,
+        micro_batch_size: int | None = None,
         seed: int = 0,
         precision: PrecisionName = "auto",
         device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -75,6 +80,8 @@ class BertTagger(BaseEstimator):  # type: ignore[misc]
         self.frozen_layers = frozen_layers
         self.patience = patience
         self.dev_share = dev_share
+        self.stride = stride
+        self.micro_batch_size = micro_batch_size
         self.seed = seed
         self.precision = precision
         self.device = device
@@ -83,29 +90,44 @@ class BertTagger(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> Self:
         """Fine-tune a fresh copy of the pre-trained model.
 
-        raises  InputError for words or tags that are none, ConfigurationError for a parameter that cannot be used
+        raises  EstimatorInputError, a ValueError, for words or tags that are missing or none;
+                ConfigurationError for a parameter that cannot be used
         """
-        sentences, detection = _tagged(X, y, has_entities=None)
-        if detection != Detection("iob2"):
-            console.print(f"y: {detection}.", soft_wrap=True)
-        task = TagTask.of_files("tagging").with_labels_of(Examples(IN_MEMORY, sentences))
-        settings = FitSettings.of(self.get_params(deep=False), task.recommended)
-        self.fitted_ = fit_examples(settings, task, sentences)
+        with as_value_error():
+            sentences, detection = _tagged(X, y, has_entities=None)
+            if detection != Detection("iob2"):
+                console.print(f"y: {detection}.", soft_wrap=True)
+            task = TagTask.of_files("tagging").with_labels_of(Examples(IN_MEMORY, sentences))
+            settings = FitSettings.of(self.get_params(deep=False), task.recommended)
+            self.fitted_ = fit_examples(settings, task, sentences)
         self.classes_ = np.array(task.labels)
         return self
 
     def predict(self, X: Sequence[Sequence[str]]) -> list[list[str]]:
         """The tag of each word of each sentence."""
         check_is_fitted(self)
-        return [list(made.tags) for made in _predict(self, _sentences(X))]
+        with as_value_error():
+            return [list(made.tags) for made in _predict(self, _sentences(X))]
+
+    def predict_proba(self, X: Sequence[Sequence[str]]) -> list[Probabilities]:
+        """How likely each tag is for each word: an array [W, C] for each sentence, C in the order of `classes_`."""
+        check_is_fitted(self)
+        with as_value_error():
+            predictions = _predict(self, _sentences(X))
+        probabilities = []
+        for made in predictions:
+            assert made.probabilities is not None  # they come from a network
+            probabilities.append(made.probabilities)
+        return probabilities
 
     def score(self, X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> float:
         """The F1 of entities as `conlleval` has it; of classes of words, the share of right ones."""
         check_is_fitted(self)
         task = self.fitted_.model.task
         assert isinstance(task, TagTask)
-        sentences, _ = _tagged(X, y, has_entities=task.has_entities)
-        return task.score(_predict(self, sentences), sentences)[task.metrics[0]]
+        with as_value_error():
+            sentences, _ = _tagged(X, y, has_entities=task.has_entities)
+            return task.score(_predict(self, sentences), sentences)[task.metrics[0]]
 
     def save(self, folder: str | Path) -> None:
         """Write a task model folder, as `finetune` does. Raises ArtefactExists if it is there."""
@@ -129,19 +151,29 @@ def _predict(tagger: BertTagger, sentences: Sequence[Sentence]) -> list[TagPredi
     return tagger.fitted_.predict([sentence.words for sentence in sentences], tagger.get_params(deep=False))
 
 
-def _sentences(X: Sequence[Sequence[str]], y: Sequence[Sequence[str]] | None = None) -> list[Sentence]:
-    """Words, with their tags if they are given. Raises InputError by the place in X."""
-    rows = rows_of(X, "X", _WORDS)
-    tags = [None] * len(rows) if y is None else rows_of(y, "y", _TAGS)
+def _sentences(X: Sequence[Sequence[str]]) -> list[Sentence]:
+    """Words without tags. Raises InputError by the place in X."""
+    return [_sentence(words, None, place) for place, words in enumerate(rows_of(X, "X", _WORDS))]
+
+
+def _tagged_sentences(X: Sequence[Sequence[str]], y: Sequence[Sequence[str]]) -> list[Sentence]:
+    """Words with their tags as they are. Raises InputError by the place in X or y."""
+    rows, tags = rows_of(X, "X", _WORDS), rows_of(y, "y", _TAGS)
     require_same_length(len(rows), len(tags))
+    for place, its_tags in enumerate(tags):
+        require_value(its_tags, f"y[{place}]", "a tag for each word")
     return [_sentence(words, its_tags, place) for place, (words, its_tags) in enumerate(zip(rows, tags, strict=True))]
 
 
 def _sentence(words: Any, tags: Any, place: int) -> Sentence:  # noqa: ANN401 - it may be anything
+    """A sentence. tags: None where they are not asked for."""
     if isinstance(words, str) or isinstance(tags, str):
         raise InputError(f"X[{place}] or its tags are a text. Give the words, and the tags, one by one.")
     try:
-        return sentence_of_words(_plain(words), place + 1, None if tags is None else _plain(tags))
+        its_tags = None if tags is None else _plain(tags)
+        for word, tag in enumerate(its_tags or ()):
+            require_value(tag, f"y[{place}][{word}]", "a tag")
+        return sentence_of_words(_plain(words), place + 1, its_tags)
     except (TypeError, ValueError) as error:
         raise InputError(f"X[{place}] is not a sequence of words, or its tags are none: {error}.") from None
 
@@ -158,7 +190,7 @@ def _tagged(
 
     has_entities  whether the tags are of entities, if that is known
     """
-    sentences = _sentences(X, y)
+    sentences = _tagged_sentences(X, y)
     detection = detect_scheme((sentence.tags or () for sentence in sentences), has_entities=has_entities)
     for place, sentence in enumerate(sentences):
         for tag in sentence.tags or ():

@@ -29,7 +29,7 @@ from bertsmith.tasks.parts import find_part
 from bertsmith.tasks.sentences.glue import AX, GLUE, folder_of
 from bertsmith.tasks.sentences.predictions import LabelPrediction, Prediction, ScorePrediction
 from bertsmith.tasks.sentences.task import SentenceTask
-from bertsmith.tasks.task_model import TaskModel
+from bertsmith.tasks.task_model import TaskModel, report_cuts
 
 SUBMISSION_FILE = "submission.zip"
 PREDICTIONS_FOLDER = "predictions"
@@ -156,9 +156,14 @@ def _answers(out: Path, found: FoundFile, settings: InferenceSettings) -> Path:
 def _predictions(model: TaskModel, found: FoundFile, batch_tokens: int) -> Iterator[Prediction]:
     examples = found.official.task.read(found.path, "strict", labelled=False).rows
     with progress_line(found.official.name, total=len(examples)) as line:
+        num_cut = 0
         for start in range(0, len(examples), _WINDOW):
-            yield from model.predictions(examples[start : start + _WINDOW], batch_tokens)
-            line.update(min(start + _WINDOW, len(examples)))
+            window = examples[start : start + _WINDOW]
+            encoded = model.encode(window)
+            num_cut += encoded.num_cut
+            yield from model.predictions(window, encoded, batch_tokens)
+            line.update(start + len(window))
+    report_cuts(num_cut, len(examples), model.limits)
 
 
 def as_written(prediction: Prediction) -> str:

@@ -179,8 +179,8 @@ class MaskedWordTask:
         return {name: WORD_METRICS[name](ranks) for name in self.metrics}
 
     def entry(self, example: SentenceExample, prediction: MaskedWordPrediction) -> dict[str, object]:
-        """The line of the file; the label with the probabilities of all, or the word with those of the likeliest."""
-        return {"line": example.line} | prediction.entry()
+        """The line of the file, the row's id if it has one; the label or the word, and how likely others are."""
+        return example.place | prediction.entry()
 
     def gold(self, example: SentenceExample) -> object:
         """The label, or the word."""

@@ -19,20 +19,27 @@ Label = str | float | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SentenceExample:
-    """One row: a text or a pair, its label, and the line it stands on.
+    """One row: a text or a pair, its label, the line it stands on, and what it is called.
 
     label  a name, several names, a number; None where unknown
+    id     None where the row has none
     """
 
     text: str
     text_pair: str | None
     label: Label | None
     line: int
+    id: str | int | float | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The one text, or both."""
         return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+
+    @property
+    def place(self) -> dict[str, object]:
+        """Its line, and its id if it has one: what a line of predictions begins with."""
+        return {"line": self.line} | ({} if self.id is None else {"id": self.id})
 
 
 LabelParser = Callable[[object], Label]
@@ -104,7 +111,12 @@ def parse_example(row: Row, columns: Columns, parse_label: LabelParser | None) -
     label = None
     if parse_label is not None and columns.label is not None:
         label = parse_label(row.values[columns.label])
-    return SentenceExample(text, text_pair, label, row.line)
+    return SentenceExample(text, text_pair, label, row.line, _id(row.values.get("id")))
+
+
+def _id(value: object) -> str | int | float | None:
+    """A text or a number as it stands; anything else is no id."""
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 
 
 def _text(row: Row, column: Column) -> str:

@@ -59,6 +59,7 @@ GLUE: Mapping[str, SentenceTask] = {
             symmetric=True,
             metrics=("f1", "accuracy"),
             files=_FILES,
+            broken=("train", "dev"),  # line breaks inside questions: line 97,931 of train has 3 columns of 6
         ),
         SentenceTask(
             "mnli",

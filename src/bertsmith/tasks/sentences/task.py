@@ -49,6 +49,7 @@ class SentenceTask:
     score_range  the smallest and largest score that a regression label may have, or None for any finite number
     metrics      names from `metrics.METRICS`; the first is the primary one
     symmetric    whether the two texts of a pair may as well change places
+    broken       parts whose published files have rows that cannot be used: these are skipped and listed, unasked
     unlabelled   columns of the official test file where they differ from the others'
     """
 
@@ -63,6 +64,7 @@ class SentenceTask:
     symmetric: bool = False
     score_range: tuple[float, float] | None = None
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
     unlabelled: Columns | None = None
     recommended: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -113,7 +115,8 @@ class SentenceTask:
         if not labelled:
             return read_examples(path, self.input_columns, None, on_error)
         parse = label_parser(self.labels, score_range=self.score_range, several=self.several)
-        return read_examples(path, self.columns, parse, on_error)
+        is_broken = any(path.name in self.files[part] for part in self.broken)
+        return read_examples(path, self.columns, parse, "skip" if is_broken else on_error)
 
     def example_of_row(self, row: Row) -> SentenceExample:
         """A row without a label."""
@@ -128,11 +131,13 @@ class SentenceTask:
 
     def example_of(self, value: str | tuple[str, str]) -> SentenceExample:
         """A text, or a pair of texts."""
-        if isinstance(value, str) == self.is_pair:
-            wanted = "a pair (text, text)" if self.is_pair else "one text"
-            raise InputError(f"The task {self.name} takes {wanted} for each example, not {value!r}.")
-        text, text_pair = (value, None) if isinstance(value, str) else value
-        return SentenceExample(text, text_pair, None, 0)
+        match tuple(value) if isinstance(value, np.ndarray) else value:
+            case str(text) if not self.is_pair:
+                return SentenceExample(text, None, None, 0)
+            case [str(text), str(text_pair)] if self.is_pair:
+                return SentenceExample(text, text_pair, None, 0)
+        wanted = "a pair (text, text)" if self.is_pair else "one text"
+        raise InputError(f"The task {self.name} takes {wanted} for each example, not {value!r}.")
 
     def with_labels_of(self, examples: Examples[SentenceExample]) -> Self:
         """The same task; where its labels are not known yet, with those that occur."""
@@ -164,8 +169,8 @@ class SentenceTask:
         return metrics.score(self.metrics, label_values(examples, self.labels), as_values(predictions, self.labels))
 
     def entry(self, example: SentenceExample, prediction: Prediction) -> dict[str, object]:
-        """The line of the file, and the label with the probabilities of all, or the score."""
-        return {"line": example.line} | prediction.entry()
+        """The line of the file, the row's id if it has one, and the label with all probabilities, or the score."""
+        return example.place | prediction.entry()
 
     def gold(self, example: SentenceExample) -> object:
         """The label, the list of labels, or the score."""

@@ -1,7 +1,7 @@
 """Questions -> what the network reads: `[CLS] question [SEP] part of the context [SEP]` (BERT 4.2).
 
 A context that is too long for one input is read in windows, whose starts lie `stride` tokens apart. A question that is
-too long is cut at its end, and counted.
+too long is cut at its end. It is counted, and so is one whose answer is whole in no window.
 
 Every window knows which characters of the context each of its tokens was made of. What is predicted is a pair of
 tokens; the answer is cut from the context by their characters, never put together from pieces. An uncased vocabulary
@@ -65,11 +65,12 @@ def encode_questions(
     longest_question = min(limits.max_question_length, room // 2)
     rows, num_cut = [], 0
     for index, asked in enumerate(tokenizer.encode_plain([question.question for question in questions])):
-        question_ids, num_cut = asked[:longest_question], num_cut + (len(asked) > longest_question)
+        question_ids = asked[:longest_question]
         head = np.concatenate([[tokenizer.cls_id], question_ids, [tokenizer.sep_id]])
         ids, offsets = read[questions[index].context]
         span = _lesson_span(questions[index], offsets) if labelled else None
         borders = window_borders(len(ids), room - len(question_ids), limits.stride)
+        num_cut += len(asked) > longest_question or _is_torn(span, borders)
         for (first, end), is_maximal in zip(borders, maximal_context(borders), strict=True):
             token_ids = np.concatenate([head, ids[first:end], [tokenizer.sep_id]]).astype(np.int32)
             segment_ids = (np.arange(len(token_ids)) >= len(head)).astype(np.int32)
@@ -132,6 +133,13 @@ def _lesson_span(question: Question, offsets: Ids) -> tuple[int, int]:
     answer = question.lesson
     span = None if answer is None else token_span(offsets, answer.start, answer.end)
     return span or (NO_LESSON, NO_LESSON)
+
+
+def _is_torn(span: tuple[int, int] | None, borders: Sequence[tuple[int, int]]) -> bool:
+    """Whether an answer is known and whole in no window: windows that hardly overlap have many such."""
+    if span is None or span[0] < 0:
+        return False
+    return not any(first <= span[0] <= span[1] < end for first, end in borders)
 
 
 def _label(span: tuple[int, int], first: int, end: int, begin: int) -> npt.NDArray[np.int64]:
