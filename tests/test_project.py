@@ -62,6 +62,15 @@ def test_a_room_imports_only_from_rooms_to_its_left(path):
         assert room is None or room in allowed, f"{own} imports {module}, a room to its right"
 
 
+def test_the_tour_of_a_training_step_names_what_is_there():
+    stops = re.findall(r"^(\d+)\. `([\w/]+\.py)`, `(\w+)`: ", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert [int(number) for number, _, _ in stops] == list(range(1, len(stops) + 1))
+    assert len(stops) > 10
+    for _, path, name in stops:
+        defined = {getattr(node, "name", None) for node in ast.parse((SOURCE / path).read_text()).body}
+        assert name in defined, f"{path} has no {name}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_a_private_name_is_not_imported_from_another_file(path):
     for module, name in imports_of(path):

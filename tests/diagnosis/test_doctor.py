@@ -130,6 +130,31 @@ def test_a_run_without_a_checkpoint_is_examined_from_its_initial_weights(stuck_r
     assert not {"plateau", "size of the updates", "text and network"} & set(found)
 
 
+def test_the_report_says_which_weights_were_examined(stuck, stuck_run, tmp_path):
+    assert stuck.examined.endswith("Examined: the weights of the checkpoint step-00000120.")
+    run = shutil.copytree(stuck_run, tmp_path / "run", ignore=shutil.ignore_patterns("model", "checkpoints"))
+    weights = open_patient(run, None).record.weights
+    assert weights.named == "the weights that the run begins with, for there is no checkpoint"
+
+
+def test_a_finished_run_without_checkpoints_is_examined_by_its_model(stuck, stuck_run, tmp_path):
+    run = shutil.copytree(stuck_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    diagnosis = examine(run, text=False)
+    assert "Examined: the weights of the finished model" in diagnosis.examined
+    for about in ("attention to neighbours", "text and network"):
+        assert finding(diagnosis, about).values == finding(stuck, about).values
+    assert set(levels(stuck)) - set(levels(diagnosis)) == {"size of the updates"}
+
+
+def test_a_run_that_learns_from_no_masks_is_refused_before_its_store_is_looked_for(stuck_run, tmp_path):
+    content = json.loads((stuck_run / "run.json").read_text())
+    content["configuration"]["data"] |= {"objective": "next", "next_sentence": False}
+    content["configuration"]["store"] = "nowhere"
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigurationError, match="the doctor examines masked language models only"):
+        open_patient(tmp_path, None)
+
+
 def test_a_store_that_moved_is_found_beside_the_run_or_where_it_is_said_to_be(stuck_run, chain_store, tmp_path):
     run = shutil.copytree(stuck_run, tmp_path / "run")
     content = json.loads((run / "run.json").read_text())

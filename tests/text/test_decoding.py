@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bertsmith.core.errors import InputError
 from bertsmith.text import decoding
 from bertsmith.text.decoding import clean_text, cut_text, split_lines, text_blocks, without_damage
-from bertsmith.text.reading_report import Finding, ReadingReport
+from bertsmith.text.reading_report import ReadingFinding, ReadingReport
 
 
 def decode(content: bytes, on_error="strict", block=3, report=None) -> str:
@@ -15,7 +15,7 @@ def decode(content: bytes, on_error="strict", block=3, report=None) -> str:
     return "".join(text_blocks(blocks, "file.txt", on_error, report or ReadingReport()))
 
 
-def counts(report: ReadingReport) -> dict[Finding, int]:
+def counts(report: ReadingReport) -> dict[ReadingFinding, int]:
     return {finding: found.count for finding, found in report.findings.items()}
 
 
@@ -26,12 +26,12 @@ def counts(report: ReadingReport) -> dict[Finding, int]:
         (b"", "", {}),
         (b"plain\n", "plain\n", {}),
         ("Żółć 中文 😀".encode(), "Żółć 中文 😀", {}),
-        (b"\xef\xbb\xbfmarked", "marked", {Finding.BYTE_ORDER_MARK: 1}),
-        (b"a\n\xef\xbb\xbfb", "a\nb", {Finding.BYTE_ORDER_MARK: 1}),
-        (b"\x00a\x00\x00b", "ab", {Finding.NUL: 3}),
-        (b"a\r\nb\r\n", "a\nb\n", {Finding.LINE_END: 2}),
-        (b"a\rb\r", "a\nb\n", {Finding.LINE_END: 2}),
-        (b"a\r\r\nb\n\rc", "a\n\nb\n\nc", {Finding.LINE_END: 3}),
+        (b"\xef\xbb\xbfmarked", "marked", {ReadingFinding.BYTE_ORDER_MARK: 1}),
+        (b"a\n\xef\xbb\xbfb", "a\nb", {ReadingFinding.BYTE_ORDER_MARK: 1}),
+        (b"\x00a\x00\x00b", "ab", {ReadingFinding.NUL: 3}),
+        (b"a\r\nb\r\n", "a\nb\n", {ReadingFinding.LINE_END: 2}),
+        (b"a\rb\r", "a\nb\n", {ReadingFinding.LINE_END: 2}),
+        (b"a\r\r\nb\n\rc", "a\n\nb\n\nc", {ReadingFinding.LINE_END: 3}),
     ],
 )
 def test_what_is_no_damage_is_settled_in_the_same_way_under_every_policy(content, text, expected, block):
@@ -65,8 +65,8 @@ def test_strict_names_the_file_and_the_offset_of_the_first_byte_that_is_not_utf8
 def test_replace_puts_the_replacement_character_and_counts_it(content, offset, replaced, block):
     report = ReadingReport()
     assert decode(content, "replace", block, report) == replaced
-    assert counts(report) == {Finding.INVALID_UTF8: replaced.count("\ufffd")}
-    assert report.findings[Finding.INVALID_UTF8].first == f"file.txt, byte {offset}"
+    assert counts(report) == {ReadingFinding.INVALID_UTF8: replaced.count("\ufffd")}
+    assert report.findings[ReadingFinding.INVALID_UTF8].first == f"file.txt, byte {offset}"
 
 
 @given(st.binary(max_size=40), st.integers(1, 5))
@@ -82,8 +82,8 @@ def test_skip_leaves_out_the_lines_that_are_damaged_and_counts_them(block):
     report = ReadingReport()
     lines = split_lines(text_blocks(blocks, "file.txt", "skip", report))
     assert list(without_damage(lines, "file.txt", report)) == [("one", True), ("three", True)]
-    assert counts(report) == {Finding.DAMAGED_LINE: 3}
-    assert report.findings[Finding.DAMAGED_LINE].first == "file.txt, line 2"
+    assert counts(report) == {ReadingFinding.DAMAGED_LINE: 3}
+    assert report.findings[ReadingFinding.DAMAGED_LINE].first == "file.txt, line 2"
 
 
 @given(st.lists(st.text("ab\n ", max_size=6)))
@@ -113,7 +113,7 @@ def test_a_damaged_piece_of_a_long_line_goes_and_the_line_still_ends(monkeypatch
     lines = split_lines(["aaa b\udcffb ccc\n", "aaa \udcff\n", "d"])
     kept = [("aaa ", False), ("ccc", True), ("aaa ", False), ("", True), ("d", True)]
     assert list(without_damage(lines, "file.txt", report)) == kept
-    assert report.findings[Finding.DAMAGED_LINE].count == 2
+    assert report.findings[ReadingFinding.DAMAGED_LINE].count == 2
 
 
 @given(st.text("a ", max_size=30), st.integers(1, 10))

@@ -16,7 +16,7 @@ from test_sources import plant, zstd
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text import decoding, documents, records
 from bertsmith.text.documents import ReadingSettings, read_source
-from bertsmith.text.reading_report import Finding, ReadingReport
+from bertsmith.text.reading_report import ReadingFinding, ReadingReport
 from bertsmith.text.sources import find_sources
 
 POLICIES = ("strict", "replace", "skip")
@@ -40,7 +40,7 @@ def read_content(tmp_path, name: str, content: bytes | str, report=None, **setti
     return read(tmp_path / name, report=report, **setting)
 
 
-def counts(report: ReadingReport) -> dict[Finding, int]:
+def counts(report: ReadingReport) -> dict[ReadingFinding, int]:
     return {finding: found.count for finding, found in report.findings.items()}
 
 
@@ -100,7 +100,7 @@ def test_bytes_from_windows_give_the_same_documents(tmp_path, layout, content, e
     dirty = b"\xef\xbb\xbf" + content.replace("\n", "\r\n").replace("One", "O\0ne").encode()
     report = ReadingReport()
     assert read_content(tmp_path, "corpus", dirty, report, format=layout) == expected
-    assert report.findings[Finding.BYTE_ORDER_MARK].count == 1
+    assert report.findings[ReadingFinding.BYTE_ORDER_MARK].count == 1
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_every_kind_of_text_column_is_read(tmp_path, kind):
     pq.write_table(pa.table({"body": column}), tmp_path / "a.parquet")
     report = ReadingReport()
     assert read(tmp_path / "a.parquet", report=report, text_field="body", on_error="skip") == ["One.", "Two.", "One."]
-    assert counts(report) == {Finding.NO_TEXT_FIELD: 1}
+    assert counts(report) == {ReadingFinding.NO_TEXT_FIELD: 1}
     with pytest.raises(InputError, match=r"a\.parquet, row 3 has no text"):
         read(tmp_path / "a.parquet", text_field="body")
 
@@ -182,10 +182,10 @@ def test_empty_files_and_documents_are_left_out_and_counted_under_every_policy(t
     plant(tmp_path, {"5": WIKI} | files)
     given_files = [tmp_path / name for name in (*files, "5")]
     assert len(read(*given_files, report=report, on_error=on_error)) == 3
-    assert counts(report) | {Finding.WIKI_HEADING: 0} == {
-        Finding.EMPTY_FILE: 2,
-        Finding.EMPTY_DOCUMENT: 3,
-        Finding.WIKI_HEADING: 0,
+    assert counts(report) | {ReadingFinding.WIKI_HEADING: 0} == {
+        ReadingFinding.EMPTY_FILE: 2,
+        ReadingFinding.EMPTY_DOCUMENT: 3,
+        ReadingFinding.WIKI_HEADING: 0,
     }
     assert report.documents == 3
 
@@ -255,8 +255,8 @@ def test_damage_stops_strict_is_mended_by_replace_and_left_out_by_skip(
     report = ReadingReport()
     expected = replaced if skipped is None else skipped
     assert read_content(tmp_path, name, content, report, format=layout, on_error="skip") == expected
-    assert report.findings[Finding[finding]].count >= 1
-    assert name in report.findings[Finding[finding]].first
+    assert report.findings[ReadingFinding[finding]].count >= 1
+    assert name in report.findings[ReadingFinding[finding]].first
 
 
 def test_a_json_line_that_is_too_long_is_refused_or_left_out(tmp_path, monkeypatch):
@@ -268,7 +268,7 @@ def test_a_json_line_that_is_too_long_is_refused_or_left_out(tmp_path, monkeypat
         read_content(tmp_path, "a.jsonl", content)
     report = ReadingReport()
     assert read_content(tmp_path, "a.jsonl", content, report, on_error="skip") == ["a" * 20, "a" * 50]
-    assert counts(report) == {Finding.LONG_LINE: 2}
+    assert counts(report) == {ReadingFinding.LONG_LINE: 2}
 
 
 def test_bytes_in_parquet_that_are_not_utf8_are_judged_by_the_row(tmp_path):

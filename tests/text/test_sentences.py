@@ -1,6 +1,7 @@
 """Paragraphs to sentences."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import sentencex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertsmith.text import sentences as sentences_module
 from bertsmith.text.sentences import MAX_SENTENCE_CHARACTERS, split_sentences
 
 
@@ -64,6 +66,27 @@ def test_time_stays_in_proportion_where_sentencex_takes_the_square(unit):
 def test_a_capital_letter_a_wide_space_and_a_full_stop_do_not_stop_the_work(space, language):
     (sentence,) = split_sentences(f"So said J{space}. Smith", "sentencex", language)
     assert sentence.split() == ["So", "said", "J", ".", "Smith"]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\x85"])
+@pytest.mark.parametrize("language", ["en", "de", "ru", "kk", "tt", "hi"])
+def test_whatever_stands_before_a_wide_space_and_a_full_stop_the_work_goes_on(space, language):
+    for before in ("Автор S.", "S", "a", "Dr.", "3", ")", space, f"S.{space}.", ""):
+        text = f"{before}{space}. Деп."
+        sentences = split_sentences(text, "sentencex", language)
+        assert "".join("".join(sentences).split()) == "".join(text.split())
+
+
+def test_a_paragraph_at_which_the_splitter_panics_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(sentences_module, "_WIDE_SPACE_BEFORE_STOP", re.compile("(?!)"))  # nothing is made a blank
+    text = "One. Two.\nOne. Автор S.\u00a0. Деп.\nThree. Four."
+    expected = ["One.", "Two.", "One. Автор S.\u00a0. Деп.", "Three.", "Four."]
+    assert split_sentences(text, "sentencex", "kk") == expected
+
+
+def test_an_error_that_is_no_panic_is_raised():
+    with pytest.raises(TypeError):
+        split_sentences("One. Two.", "sentencex", None)
 
 
 TRICKY = st.text(

@@ -12,7 +12,7 @@ import pytest
 
 from bertsmith.core.artefact import stage_artefact
 from bertsmith.core.errors import InputError
-from bertsmith.text.reading_report import Finding, ReadingReport
+from bertsmith.text.reading_report import ReadingFinding, ReadingReport
 from bertsmith.text.sources import BLOCK_BYTES, Source, byte_blocks, find_sources
 
 
@@ -65,7 +65,7 @@ def test_of_a_folder_what_is_text_by_name_or_by_its_first_bytes_is_taken_and_the
     )
     report = ReadingReport()
     assert names([tmp_path], tmp_path, report=report) == ["AA/wiki_00", "AA/wiki_01.gz", "notes.txt", "records.json"]
-    assert report.findings[Finding.PASSED_OVER].count == 6
+    assert report.findings[ReadingFinding.PASSED_OVER].count == 6
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_inputs_keep_the_order_in_which_they_were_typed_and_a_file_named_twice_i
     (tmp_path / "link.txt").symlink_to(tmp_path / "b.txt")
     report = ReadingReport()
     assert names([tmp_path / "b.txt", tmp_path], tmp_path, report=report) == ["b.txt", "a.txt"]
-    assert report.findings[Finding.REPEATED_FILE].count == 2
+    assert report.findings[ReadingFinding.REPEATED_FILE].count == 2
 
 
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_compressed_file_that_is_cut_short_is_noticed_and_its_readable_part_us
         readable = read(path, on_error, report)
         assert content.startswith(readable)
         assert len(readable) > (cut - 0.2) * len(content)
-        assert report.findings[Finding.DAMAGED_COMPRESSION].count == 1
+        assert report.findings[ReadingFinding.DAMAGED_COMPRESSION].count == 1
 
 
 @pytest.mark.parametrize("missing", [1, 4, 8])
@@ -214,7 +214,7 @@ def test_a_name_that_promises_compression_which_is_not_there_is_damage(tmp_path)
         read(path)
     report = ReadingReport()
     assert read(path, "skip", report) == b""
-    assert report.findings[Finding.NOT_TEXT].count == 1
+    assert report.findings[ReadingFinding.NOT_TEXT].count == 1
 
 
 @pytest.mark.parametrize("name", ["gone.txt", "folder"])
@@ -238,7 +238,7 @@ def test_a_link_to_nothing_is_an_error_and_a_link_to_a_folder_is_reported(tmp_pa
     (folder / "picture.png").symlink_to(tmp_path / "nowhere.png")
     report = ReadingReport()
     assert names([folder], folder, report=report) == ["a.txt"]
-    assert report.findings[Finding.LINKED_FOLDER].first == str(folder / "sub")
+    assert report.findings[ReadingFinding.LINKED_FOLDER].first == str(folder / "sub")
     (folder / "b.txt").symlink_to(tmp_path / "nowhere.txt")
     with pytest.raises(InputError, match=r"b\.txt is a link to .*nowhere\.txt, which is not there"):
         names([folder], folder)
@@ -250,4 +250,4 @@ def test_folders_that_bertsmith_made_are_no_corpus(tmp_path):
         plant(staging.folder, {"vocab.txt": "[PAD]"})
     report = ReadingReport()
     assert names([tmp_path], tmp_path, report=report) == ["a.txt", "mine/b.txt"]
-    assert report.findings[Finding.OWN_FOLDER].first == str(tmp_path / "v")
+    assert report.findings[ReadingFinding.OWN_FOLDER].first == str(tmp_path / "v")

@@ -174,6 +174,33 @@ def test_one_document_of_each_stratum_is_held_out(tmp_path):
     assert nothing.held_out.num_blocks == nothing.held_out.num_documents == nothing.held_out.num_tokens == 0
 
 
+@pytest.mark.parametrize("held_out", [0.5, 0.45, 0.4, 0.35, 1 / 3, 0.3, 0.15, 0.1, 0.07, 0.03, 0.011])
+def test_the_share_that_was_asked_for_is_held_out_everywhere(tmp_path, held_out):
+    documents = [Document(np.array([number]), np.array([1])) for number in range(1000)]
+    kept = {document[0][0] for document in read_documents(make_store(tmp_path / "s", documents, held_out).held_out)}
+    shares = np.cumsum([number in kept for number in range(1000)]) - held_out * np.arange(1, 1001)
+    assert np.abs(shares).max() < 1.01  # never more than one document from it
+
+
+@pytest.mark.parametrize(
+    ("held_out", "kept"),
+    [
+        (0.5, [1, 2, 5, 7, 9]),
+        (0.2, [3, 7, 12, 18, 24]),
+        (0.1, [6, 14, 25, 37, 48]),
+        (0.05, [6, 28, 51, 74, 96]),
+        (0.02, [6, 70, 128, 185, 242]),
+        (0.01, [6, 140, 256, 371, 484]),
+        (0.005, [6, 280, 512, 743, 969]),
+        (0.001, [6]),
+    ],
+)
+def test_which_documents_are_held_out_never_changes(tmp_path, held_out, kept):
+    documents = [Document(np.array([number]), np.array([1])) for number in range(1000)]
+    store = make_store(tmp_path / "s", documents, held_out)
+    assert [document[0][0] for document in read_documents(store.held_out)][:5] == kept
+
+
 def test_documents_without_sentences_leave_no_trace(tmp_path):
     documents = [Document.random(np.random.default_rng(n), 3, 9) for n in range(40)]
     empty = Document(np.zeros(0, int), np.zeros(0, int))

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, BertTokenizer
 
-from bertsmith.core.errors import InputError
+from bertsmith.core.artefact import stage_artefact
+from bertsmith.core.errors import DamagedArtefact, InputError
 from bertsmith.text.pieces import SPECIAL_PIECES
 from bertsmith.text.tokenizer import Tokenizer
 
@@ -284,6 +285,17 @@ def test_a_part_of_the_files_suffices(tmp_path, keep):
     for name in keep:
         shutil.copy(tmp_path / "whole" / name, tmp_path / "part")
     assert Tokenizer.load(tmp_path / "part").fingerprint == tokenizer.fingerprint
+
+
+@pytest.mark.parametrize("name", ["vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"])
+def test_of_a_folder_of_ours_every_file_is_needed(tmp_path, name):
+    folder = tmp_path / "vocabulary"
+    with stage_artefact(folder, kind="vocabulary", command="vocab", configuration={}) as staging:
+        Tokenizer(CASED_PIECES, lowercase=False).save(staging.folder)
+    assert not Tokenizer.load(folder).lowercase
+    (folder / name).unlink()
+    with pytest.raises(DamagedArtefact, match=f"{name} is missing"):
+        Tokenizer.load(folder)
 
 
 def test_a_bare_vocabulary_with_capitals_is_cased(tmp_path):

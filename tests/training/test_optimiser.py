@@ -56,8 +56,8 @@ def test_updates_are_those_of_the_released_code_without_bias_correction():
             decay = 0.01 if reference[name].ndim >= 2 else 0.0
             reference[name] = released_adam(reference[name], clipped, *moments[name], learning_rate=1e-2, decay=decay)
     for name, parameter in model.named_parameters():
-        # the released code decays the weights before the update is taken off, torch before the moments: equal to lr^2
-        np.testing.assert_allclose(parameter.detach().numpy(), reference[name], atol=2e-5)
+        # the same numbers, (1 - lr decay) p - lr m / (sqrt(v) + eps), in another order: float32 and float64 round apart
+        np.testing.assert_allclose(parameter.detach().numpy(), reference[name], atol=2e-6)
 
 
 def test_with_bias_correction_updates_are_those_of_torch():

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.batches.flat_words import FlatWords, begin_of_sentence, end_of_sentence, word_characters
+from bertsmith.text.pieces import CONTINUATION
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_list import TOO_LONG, Ids, word_keys
-
-_CONTINUATION = "##"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class WordReader:
 
     def __init__(self, tokenizer: Tokenizer, max_characters: int):
         self._tokenizer = tokenizer
-        self._texts = [piece.removeprefix(_CONTINUATION) for piece in tokenizer.pieces]
+        self._texts = [piece.removeprefix(CONTINUATION) for piece in tokenizer.pieces]
         self._max_characters = max_characters
         self._spelled = np.array([word_characters(text, max_characters) for text in self._texts])  # [V, C]
         self._marks = np.array(

@@ -31,6 +31,7 @@ from bertsmith.batches.other_documents import OtherDocuments
 from bertsmith.batches.segment_pairs import Passage, SegmentPair, plan_segments
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
+from bertsmith.text.pieces import CONTINUATION
 from bertsmith.text.token_store import TokenBlock, TokenTable
 from bertsmith.text.tokenizer import Tokenizer
 
@@ -266,11 +267,11 @@ def describe(batch: PretrainingBatch, tokenizer: Tokenizer) -> Text:
     text.append(". In braces what the model has to guess:\n")
     for position, shown in enumerate(tokenizer.tokens(sample.inputs.token_ids.tolist())):
         label = labels.get(position)
-        continues_word = (label or shown).startswith("##")
+        continues_word = (label or shown).startswith(CONTINUATION)
         if position and not continues_word:
             text.append(" ")
         if label is None:
-            text.append(shown.removeprefix("##"))
+            text.append(shown.removeprefix(CONTINUATION))
         else:
             text.append(f"{shown}{{{label}}}", style="bold")
     return text

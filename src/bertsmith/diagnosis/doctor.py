@@ -21,8 +21,8 @@ from bertsmith.training.configuration import RuntimeSettings
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.precision import choose_precision
+from bertsmith.training.run_evaluation import EVALUATION_BATCH
 
-_EVALUATION_BATCH = 32
 _POINTS = 300  # of a training curve at most: each the mean of its records
 
 
@@ -49,7 +49,7 @@ def doctor(config: DoctorConfig) -> Diagnosis:
     store, record = patient.store, patient.record
     runtime = record.run.config.runtime if record is not None else RuntimeSettings()
     held_out = held_out_batches(
-        store, patient.data, max_sequences=runtime.evaluation_sequences, batch_size=_EVALUATION_BATCH
+        store, patient.data, max_sequences=runtime.evaluation_sequences, batch_size=EVALUATION_BATCH
     )
     unigram = unigram_loss(held_out, store.token_counts) if held_out else None
     with progress_line("doctor", total=2) as line:
@@ -85,7 +85,7 @@ def _examined(patient: Patient) -> str:
     start = f"from {config.init}" if config.init is not None else f"initialisation {config.model.initialisation}"
     return (
         f"Run {patient.folder}: {record.progress:.0%} of {config.training.duration} done ({steps:,} steps); "
-        f"{start}, recipe {config.recipe or 'none'}, token store {store.folder}."
+        f"{start}, recipe {config.recipe or 'none'}, token store {store.folder}. Examined: {record.weights.named}."
     )
 
 

@@ -8,7 +8,6 @@ import torch
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.batches.pretraining import Cursor, PretrainingBatches
-from bertsmith.core.errors import ConfigurationError
 from bertsmith.diagnosis.attention_heads import Attention, attention_finding, measure_attention
 from bertsmith.diagnosis.course import course_finding, next_sentence_finding
 from bertsmith.diagnosis.finding import Finding, Level
@@ -47,38 +46,34 @@ def examine_run(
     device: torch.device,
     precision: torch.dtype,
 ) -> RunExamination:
-    """Look at the record and at the newest weights (before the first checkpoint: at the initial ones).
+    """Look at the record and at the newest weights.
 
     unigram    held-out loss of guessing by frequency; None without held-out text
     entropy    of the same labels, where the text was read
     num_pairs  held-out pairs that next sentence prediction was scored on
     sequences  held-out sequences on which attention is measured
-    raises     ConfigurationError for a run from left to right: what is looked for here is a masked model's
     """
     findings = list(_examine_record(record, unigram, entropy, num_pairs))
     alarming = any(finding.about == "plateau" and finding.level is Level.WARNING for finding in findings)
-    run = replace(record.run, precision=str(precision).removeprefix("torch."))
-    model, optimiser, state = load_starting_point(run, store, record.checkpoint, device)
-    if not isinstance(model, BertForPreTraining) or model.config.is_decoder:
-        raise ConfigurationError(
-            f"{run.folder} reads from left to right (data.objective = next), and the doctor examines masked language "
-            f"models only."
-        )
+    run, weights = replace(record.run, precision=str(precision).removeprefix("torch.")), record.weights
+    if weights.model is not None:
+        run = replace(run, config=run.config.model_copy(update={"init": weights.model}))
+    model, optimiser, state = load_starting_point(run, store, weights.checkpoint, device)
+    assert isinstance(model, BertForPreTraining)  # `open_patient` sees to it
     batches = list(_next_batches(record, store, state.position.cursor))
     sample = held_out_batches(store, run.config.data, max_sequences=sequences, batch_size=_SEQUENCES_AT_A_TIME) or [
         batches[0].slice(0, min(_SEQUENCES_AT_A_TIME, batches[0].num_sequences))
     ]
     attention = measure_attention(model.bert, sample, store.tokenizer.sep_id)
-    findings.append(attention_finding(attention, alarming=alarming, remedy=advice(run.config)))
+    findings.append(attention_finding(attention, alarming=alarming, remedy=advice(record.run.config)))
     small_batch = batches[0].slice(0, min(SEQUENCES, batches[0].num_sequences))
     findings.append(one_batch_finding(learn_one_batch(model, small_batch)))
     if state.position.steps_done >= FEWEST_STEPS:
         sizes = measure_updates(model, optimiser, batches, run.config.seed)
         findings.append(update_finding(sizes, _UPDATE_STEPS))
-    if state.tokens_seen:
+    if weights.tokens_seen:
         parameters = sum(weight.numel() for weight in model.parameters())
-        progress = run.config.training.duration.progress(state.position.steps_done, state.position.elapsed_seconds)
-        findings.append(run_finding(store, state.tokens_seen, progress, parameters))
+        findings.append(run_finding(store, weights.tokens_seen, weights.progress, parameters))
     return RunExamination(findings, attention)
 
 

@@ -112,7 +112,10 @@ def chosen_states(states: Iterator[Tensor], layers: Sequence[int], num_layers: i
 
 
 def filled_up(rows: Tensor) -> Tensor:
-    """Indices [N], and the first token's until there are `padded_rows`."""
+    """Indices [N], and the first token's until there are `padded_rows`: products of these rows have one of few shapes.
+
+    Nobody reads what is made of the rows after the N: they are cut off, or have no label and so no gradient.
+    """
     return nn.functional.pad(rows, (0, padded_rows(len(rows)) - len(rows)))
 
 

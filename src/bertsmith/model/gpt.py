@@ -10,7 +10,6 @@ L layers.
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from bertsmith.batches.flat_batch import FlatBatch
@@ -105,18 +104,3 @@ GptModel = Gpt | GptLanguageModel
 def vocabulary_scores(states: Tensor, gpt: Gpt, num_tokens: int) -> VocabularyScores:
     """Scores of the piece after each of the first N tokens of some rows [R, H], by the token embeddings."""
     return VocabularyScores(states, gpt.embeddings.tokens.weight, None, num_tokens)
-
-
-@torch.no_grad()
-def continue_greedily(model: GptLanguageModel, token_ids: list[int], count: int) -> list[int]:
-    """The `count` pieces that follow, each the likeliest after those before it (greedy decoding).
-
-    token_ids  what the text begins with, at least one
-    raises     InputError if the model has no positions for so many
-    """
-    ids = list(token_ids)
-    for _ in range(count):
-        inputs = FlatBatch.from_sequences([ids], [[0] * len(ids)])
-        last = torch.tensor([len(ids) - 1])
-        ids.append(int(model(inputs, last).token_logits[0].argmax()))
-    return ids[len(token_ids) :]

@@ -1,4 +1,6 @@
-"""What stands on top of the encoder: pooler, masked-LM head, next-sentence head and classifier (BERT 3.1, 3.2).
+"""What stands on top of the encoder to pre-train it: the pooler and the masked-LM head (BERT 3.1).
+
+The next-sentence head is one linear layer, in `bert`; the layers of tasks are in `bert_for_tasks`.
 
 Legend: B sequences, M masked tokens, H hidden size, V vocabulary size.
 """

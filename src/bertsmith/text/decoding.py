@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from bertsmith.core.errors import InputError
-from bertsmith.text.reading_report import Finding, OnError, ReadingReport
+from bertsmith.text.reading_report import OnError, ReadingFinding, ReadingReport
 
 MAX_LINE_CHARACTERS = 1 << 20  # a longer line is handed on in pieces
 
@@ -51,9 +51,9 @@ def clean_text(text: str, where: str, on_error: OnError, report: ReadingReport) 
         return text
     if on_error == "replace":
         text, replaced = _replace_damage(text)
-        report.note(Finding.INVALID_UTF8, where, replaced)
+        report.note(ReadingFinding.INVALID_UTF8, where, replaced)
         return text
-    report.damage(Finding.DAMAGED_LINE, where, on_error, f"{where} holds text that is not Unicode.")
+    report.damage(ReadingFinding.DAMAGED_LINE, where, on_error, f"{where} holds text that is not Unicode.")
     return None
 
 
@@ -101,7 +101,7 @@ def without_damage(pieces: Iterable[tuple[str, bool]], name: str, report: Readin
             yield piece, ends
             begun = not ends
         else:
-            report.note(Finding.DAMAGED_LINE, f"{name}, line {number:,}")
+            report.note(ReadingFinding.DAMAGED_LINE, f"{name}, line {number:,}")
             if begun and ends:
                 yield "", True
                 begun = False
@@ -131,7 +131,7 @@ def _decode(
     text, consumed = codecs.utf_8_decode(data, "surrogateescape", final)
     if on_error == "replace":
         text, replaced = _replace_damage(text)
-        report.note(Finding.INVALID_UTF8, where, replaced)
+        report.note(ReadingFinding.INVALID_UTF8, where, replaced)
     return text, consumed
 
 
@@ -154,11 +154,11 @@ def _replace_damage(text: str) -> tuple[str, int]:
 def _tidy(text: str, where: str, report: ReadingReport) -> str:
     """Remove NULs and byte order marks, and count them and the line ends that are changed."""
     if _BYTE_ORDER_MARK in text:
-        report.note(Finding.BYTE_ORDER_MARK, where, text.count(_BYTE_ORDER_MARK))
+        report.note(ReadingFinding.BYTE_ORDER_MARK, where, text.count(_BYTE_ORDER_MARK))
         text = text.replace(_BYTE_ORDER_MARK, "")
     if "\0" in text:
-        report.note(Finding.NUL, where, text.count("\0"))
+        report.note(ReadingFinding.NUL, where, text.count("\0"))
         text = text.replace("\0", "")
     if "\r" in text:
-        report.note(Finding.LINE_END, where, text.count("\r"))
+        report.note(ReadingFinding.LINE_END, where, text.count("\r"))
     return text

@@ -16,7 +16,7 @@ from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
 from bertsmith.text.decoding import cut_text, split_lines, text_blocks, without_damage
 from bertsmith.text.formats import Format, decide_format, foreign_content
-from bertsmith.text.reading_report import Finding, OnError, ReadingReport
+from bertsmith.text.reading_report import OnError, ReadingFinding, ReadingReport
 from bertsmith.text.records import jsonl_texts, parquet_texts
 from bertsmith.text.sources import Source, byte_blocks
 from bertsmith.text.wikipedia import wiki_paragraphs
@@ -71,12 +71,12 @@ def read_source(
     blocks = byte_blocks(source, settings.on_error, report)
     head = next(blocks, b"")
     if not head:
-        report.note(Finding.EMPTY_FILE, source.name)
+        report.note(ReadingFinding.EMPTY_FILE, source.name)
         return
     foreign = foreign_content(head)
     if foreign is not None:
         explanation = f"{source.name} is {foreign}, not text that bertsmith reads. Convert it to UTF-8 text."
-        report.damage(Finding.NOT_TEXT, source.name, settings.on_error, explanation)
+        report.damage(ReadingFinding.NOT_TEXT, source.name, settings.on_error, explanation)
         return
     decided = decide_format(source.name, head) if settings.format == "auto" else settings.format
     if settings.format == "auto" and decided not in report.formats:
@@ -162,7 +162,7 @@ def _pieces(paragraphs: Iterable[str | None], name: str, report: ReadingReport) 
             if collected or continues:
                 report.documents += 1
             else:
-                report.note(Finding.EMPTY_DOCUMENT, name)
+                report.note(ReadingFinding.EMPTY_DOCUMENT, name)
             collected, size, continues = [], 0, False
         elif paragraph and not paragraph.isspace():
             for part in [paragraph] if len(paragraph) <= PIECE_CHARACTERS else cut_text(paragraph, PIECE_CHARACTERS):

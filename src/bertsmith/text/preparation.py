@@ -24,7 +24,7 @@ from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import InputError, StoppedBySignal
 from bertsmith.text.documents import ReadingSettings, read_source
 from bertsmith.text.encoding import EncodedPieces, Encoder, Encoding, encode_in_order
-from bertsmith.text.reading_report import Finding, ReadingReport
+from bertsmith.text.reading_report import ReadingFinding, ReadingReport
 from bertsmith.text.sentences import Splitter
 from bertsmith.text.sources import Source, find_sources
 from bertsmith.text.token_store import KIND
@@ -140,7 +140,7 @@ class _StoreFiller:
     def end_document(self) -> None:
         """Count the document at hand if nothing of it was written."""
         if self._num_documents and not self._document_sentences:
-            self._report.note(Finding.TOKENLESS_DOCUMENT, f"document {self._num_documents:,} of the input")
+            self._report.note(ReadingFinding.TOKENLESS_DOCUMENT, f"document {self._num_documents:,} of the input")
         self._document_sentences = 0
 
 

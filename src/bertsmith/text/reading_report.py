@@ -21,7 +21,7 @@ from bertsmith.core.errors import InputError
 OnError = Literal["strict", "replace", "skip"]
 
 
-class Finding(StrEnum):
+class ReadingFinding(StrEnum):
     """A kind of thing that was mended or left out; the value is what the screen and the manifest call it."""
 
     BYTE_ORDER_MARK = "byte order mark removed"
@@ -73,16 +73,16 @@ class ReadingReport:
         self.bytes_read = 0
         self.stored_bytes_read = 0
         self.formats: dict[str, int] = {}
-        self.findings: dict[Finding, Occurrences] = {}
+        self.findings: dict[ReadingFinding, Occurrences] = {}
 
-    def note(self, finding: Finding, where: str, count: int = 1) -> None:
+    def note(self, finding: ReadingFinding, where: str, count: int = 1) -> None:
         """Count something; the first place is kept as an example."""
         if finding in self.findings:
             self.findings[finding].count += count
         else:
             self.findings[finding] = Occurrences(count, where)
 
-    def damage(self, finding: Finding, where: str, on_error: OnError, explanation: str) -> None:
+    def damage(self, finding: ReadingFinding, where: str, on_error: OnError, explanation: str) -> None:
         """Count damage, or under `strict` raise InputError with `explanation` (whole sentences)."""
         if on_error == "strict":
             raise InputError(f"{explanation} Mend it, or choose --on-error replace or skip.")

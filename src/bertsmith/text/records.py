@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from bertsmith.core.errors import InputError
 from bertsmith.text.decoding import clean_text
 from bertsmith.text.formats import compression_of_content
-from bertsmith.text.reading_report import Finding, OnError, ReadingReport
+from bertsmith.text.reading_report import OnError, ReadingFinding, ReadingReport
 from bertsmith.text.sources import Source
 
 MAX_JSON_LINE_CHARACTERS = 1 << 25  # 32 Mi: a line has to be in memory as a whole
@@ -38,7 +38,7 @@ def jsonl_texts(
         where = f"{name}, line {number:,}"
         if line is None:
             limit = f"{where} has more than {MAX_JSON_LINE_CHARACTERS >> 20} Mi characters, the most that is read."
-            report.damage(Finding.LONG_LINE, where, on_error, limit)
+            report.damage(ReadingFinding.LONG_LINE, where, on_error, limit)
         elif line and not line.isspace():
             text = _text_of_line(line, where, text_field, on_error, report)
             if text is not None:
@@ -50,16 +50,16 @@ def _text_of_line(line: str, where: str, text_field: str, on_error: OnError, rep
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "too large a number, or nested too deeply"
-        report.damage(Finding.NOT_JSON, where, on_error, f"{where} is not JSON: {reason}.")
+        report.damage(ReadingFinding.NOT_JSON, where, on_error, f"{where} is not JSON: {reason}.")
         return None
     if not isinstance(record, dict):
-        report.damage(Finding.NOT_JSON, where, on_error, f"{where} is not a JSON object.")
+        report.damage(ReadingFinding.NOT_JSON, where, on_error, f"{where} is not a JSON object.")
         return None
     text = record.get(text_field)
     if not isinstance(text, str):
         fields = ", ".join(list(record)[:8]) or "none"
         explanation = f"{where} has no text in the field '{text_field}'; its fields are: {fields}. See --text-field."
-        report.damage(Finding.NO_TEXT_FIELD, where, on_error, explanation)
+        report.damage(ReadingFinding.NO_TEXT_FIELD, where, on_error, explanation)
         return None
     return clean_text(text, where, on_error, report)
 
@@ -102,12 +102,12 @@ def parquet_texts(
         if isinstance(error, OSError) and error.errno is not None:  # the disk's or the network's, not the data's
             raise InputError(f"{source.name} cannot be read: {error.strerror}.") from None
         explanation = f"{source.name} is cut short or damaged: it cannot be read to its end ({error})."
-        report.damage(Finding.DAMAGED_PARQUET, source.name, on_error, explanation)
+        report.damage(ReadingFinding.DAMAGED_PARQUET, source.name, on_error, explanation)
 
 
 def _text_of_value(value: bytes | None, where: str, on_error: OnError, report: ReadingReport) -> str | None:
     if value is None:
-        report.damage(Finding.NO_TEXT_FIELD, where, on_error, f"{where} has no text (null).")
+        report.damage(ReadingFinding.NO_TEXT_FIELD, where, on_error, f"{where} has no text (null).")
         return None
     report.bytes_read += len(value)
     return clean_text(value.decode("utf-8", "surrogateescape"), where, on_error, report)

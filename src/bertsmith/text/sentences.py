@@ -2,9 +2,9 @@
 
 Two weaknesses of sentencex are kept from mattering. Its time grows with the square of a paragraph's length (600,000
 characters of Chinese: three minutes), so a long paragraph is given to it in windows of 16,384 characters; the last
-sentence of a window, which may be cut, begins the next. And it panics where a single capital letter, a white space that
-is not ASCII (say, a no-break space) and a full stop meet, so that white space is made a blank; to the tokenizer all
-white space is the same.
+sentence of a window, which may be cut, begins the next. And it panics at some full stops behind a white space that is
+not ASCII (say, a no-break space), so that white space is made a blank, one character for one; to the tokenizer all
+white space is the same. A paragraph at which it panics all the same is one sentence.
 """
 
 import re
@@ -18,7 +18,7 @@ Splitter = Literal["sentencex", "newline"]
 
 MAX_SENTENCE_CHARACTERS = 1 << 14  # a longer one is cut at a blank
 
-_WIDE_SPACE_BEFORE_STOP = re.compile(r"(?<=[A-Z\s])[^\S\x00-\x7f](?=\.)")
+_WIDE_SPACE_BEFORE_STOP = re.compile(r"[^\S\x00-\x7f](?=\.)")
 
 
 def split_sentences(text: str, splitter: Splitter, language: str) -> list[str]:
@@ -42,8 +42,18 @@ def split_sentences(text: str, splitter: Splitter, language: str) -> list[str]:
 def _segment(paragraph: str, language: str) -> list[str]:
     if not paragraph.isascii():
         paragraph = _WIDE_SPACE_BEFORE_STOP.sub(" ", paragraph)
-    segments: list[str] = sentencex.segment(language, paragraph)
+    try:
+        segments: list[str] = sentencex.segment(language, paragraph)
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        return [paragraph]
     return segments
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Whether Rust code panicked. PyO3 raises that past `except Exception`, as a class that no module exports."""
+    return (type(error).__module__, type(error).__name__) == ("pyo3_runtime", "PanicException")
 
 
 def _segment_long(paragraph: str, language: str) -> list[str]:

@@ -28,7 +28,7 @@ from fsspec.implementations.local import LocalFileSystem
 from bertsmith.core.artefact import MANIFEST, is_artefact
 from bertsmith.core.errors import InputError
 from bertsmith.text.formats import compression_of_content, compression_of_name, format_of_content, name_tells
-from bertsmith.text.reading_report import Finding, OnError, ReadingReport
+from bertsmith.text.reading_report import OnError, ReadingFinding, ReadingReport
 
 BLOCK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12  # enough to recognise a format
@@ -62,7 +62,7 @@ def find_sources(inputs: Sequence[str], wanted: str, report: ReadingReport) -> l
         for source in _remote(given, wanted, report) if "://" in given else _local(given, wanted, report):
             identity = source.name if source.filesystem else os.path.realpath(source.name)
             if identity in sources:
-                report.note(Finding.REPEATED_FILE, source.name)
+                report.note(ReadingFinding.REPEATED_FILE, source.name)
             else:
                 sources[identity] = source
     return list(sources.values())
@@ -79,7 +79,7 @@ def byte_blocks(source: Source, on_error: OnError, report: ReadingReport) -> Ite
             compression = compression_of_content(head)
             if compression is None and compression_of_name(source.name) and head:
                 promised = f"{source.name} is not the {compression_of_name(source.name)} data that its name promises."
-                report.damage(Finding.NOT_TEXT, source.name, on_error, promised)
+                report.damage(ReadingFinding.NOT_TEXT, source.name, on_error, promised)
                 return
             position, seekable = 0, stored.seekable()
             for block in _decompressed(stored, compression, source.name, on_error, report):
@@ -108,7 +108,7 @@ def _decompressed(
         if isinstance(error, OSError) and error.errno is not None:  # the disk's or the network's, not the data's
             raise
         explanation = f"{name} is cut short or damaged: its {compression} data cannot be read to the end ({error})."
-        report.damage(Finding.DAMAGED_COMPRESSION, name, on_error, explanation)
+        report.damage(ReadingFinding.DAMAGED_COMPRESSION, name, on_error, explanation)
 
 
 def _local(given: str, wanted: str, report: ReadingReport) -> Iterator[Source]:
@@ -137,12 +137,12 @@ def _folder(folder: str, wanted: str, report: ReadingReport) -> Iterator[Source]
     for parent, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if MANIFEST in names and is_artefact(Path(parent)):
-            report.note(Finding.OWN_FOLDER, parent)
+            report.note(ReadingFinding.OWN_FOLDER, parent)
             folders.clear()
             continue
         for path in (Path(parent, name) for name in folders):
             if path.is_symlink():
-                report.note(Finding.LINKED_FOLDER, str(path))
+                report.note(ReadingFinding.LINKED_FOLDER, str(path))
         paths += [Path(parent, name) for name in names if not name.startswith(".")]
     links = (path for path in sorted(paths) if path.is_symlink() and name_tells(str(path), wanted))
     lost = next((path for path in links if not path.exists()), None)
@@ -190,7 +190,7 @@ def _taken(folder: str, sources: Sequence[Source], wanted: str, report: ReadingR
             taken += 1
             yield source
         else:
-            report.note(Finding.PASSED_OVER, source.name)
+            report.note(ReadingFinding.PASSED_OVER, source.name)
     if not taken:
         kind = "text" if wanted == "auto" else wanted
         what = f"none of its {len(sources):,} files is {kind} by name or content" if sources else "it has no files"

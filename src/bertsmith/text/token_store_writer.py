@@ -5,13 +5,16 @@ past 131,072 tokens is cut at a sentence border and continues in the next block.
 in one go and small enough that 64 of them can be shuffled in memory. (A sentence of more than 131,072 tokens is a block
 of its own.) The last block of a split holds what remains.
 
-Which document is held out depends on its number alone: one of each `round(1 / held_out)` consecutive documents. So both
-splits cover the whole corpus evenly, and a corpus that grows at its end keeps its held-out documents.
+Which document is held out depends on its number alone: one of each `1 / held_out` consecutive documents (where that is
+no whole number, in runs of the two sizes beside it, so that the share comes out). So both splits cover the whole corpus
+evenly, and a corpus that grows at its end keeps its held-out documents.
 """
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,7 @@ from bertsmith.text.tokenizer import Tokenizer
 BLOCK_TOKENS = 1 << 16  # a block is closed at the first document border from here on
 MAX_BLOCK_TOKENS = 1 << 17
 SHARD_BYTES = 1 << 30
+_FINEST_SHARE = 10**9  # shares are fractions with no larger denominator, so that 0.1 is a tenth, and no float near it
 _FOOTER_BYTES = 4096  # more than a shard's closing frame and schema take
 _FOOTER_BYTES_PER_BLOCK = 24
 
@@ -77,10 +81,12 @@ class TokenStoreWriter:
             raise ValueError(f"held_out is a share from 0 to 0.5, not {held_out}")
         self._folder = Path(folder)
         self._tokenizer = tokenizer
-        self._stratum_size = round(1 / held_out) if held_out else 0
+        self._share = Fraction(held_out).limit_denominator(_FINEST_SHARE)
         self._splits = {split: _SplitWriter(self._folder, split, tokenizer, shard_bytes) for split in SPLITS}
         self._num_documents = 0  # of both splits
-        self._held_out_place = -1  # of the held-out document in the stratum at hand
+        self._num_strata = 0  # begun so far
+        self._next_stratum = 0  # the document that begins it
+        self._held_out_document = -1  # of the stratum at hand
         self._split = self._splits[TRAIN]  # of the document at hand
         self._begun = False  # whether the document at hand has a sentence yet
 
@@ -117,14 +123,20 @@ class TokenStoreWriter:
         return self._statistics()
 
     def _is_held_out(self, document: int) -> bool:
-        """One document of each stratum; of the first stratum one of the first ten, so that ten documents have one."""
-        if not self._stratum_size:
+        """One document of each stratum; of the first stratum one of the first ten, so that ten documents have one.
+
+        Asked of every document in turn.
+        """
+        if not self._share:
             return False
-        stratum, place = divmod(document, self._stratum_size)
-        if place == 0:
-            choices = min(self._stratum_size, 10) if stratum == 0 else self._stratum_size
-            self._held_out_place = int(generator(0, "held_out", stratum).integers(choices))
-        return place == self._held_out_place
+        if document == self._next_stratum:
+            stratum = self._num_strata
+            self._num_strata += 1
+            self._next_stratum = math.floor(self._num_strata / self._share)
+            size = self._next_stratum - document
+            choices = min(size, 10) if stratum == 0 else size
+            self._held_out_document = document + int(generator(0, "held_out", stratum).integers(choices))
+        return document == self._held_out_document
 
     def _check(self, token_ids: NDArray[np.integer], sentence_lengths: NDArray[np.integer]) -> None:
         """Refuse what would make a store that lies."""

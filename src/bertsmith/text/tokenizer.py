@@ -26,7 +26,7 @@ import tokenizers
 from numpy.typing import NDArray
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
-from bertsmith.core.artefact import MANIFEST, verify_artefact
+from bertsmith.core.artefact import MANIFEST, read_manifest, verify_artefact
 from bertsmith.text.pieces import (
     BACKEND_FILE,
     CLS,
@@ -87,11 +87,14 @@ class Tokenizer:
 
         The settings are those of tokenizer_config.json; one that it does not name is taken from tokenizer.json; where
         neither is there, a vocabulary that has pieces with capital letters is cased, every other one uncased.
-        Where there is a manifest of ours, the files are held to it.
+        Where there is a manifest of ours, the files are held to it: those that are there, and that none is gone.
         """
         folder = Path(folder)
         if (folder / MANIFEST).is_file():
-            verify_artefact(folder, *_KINDS, only=[name for name in _FILES if (folder / name).is_file()])
+            recorded = read_manifest(folder, *_KINDS).files
+            verify_artefact(
+                folder, *_KINDS, only=[name for name in _FILES if name in recorded or (folder / name).is_file()]
+            )
         pieces, stored = read_vocabulary(folder)
         configuration = read_json(folder / CONFIGURATION_FILE) if (folder / CONFIGURATION_FILE).is_file() else {}
         lowercase = configuration.get("do_lower_case", stored.get("lowercase"))

@@ -11,7 +11,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 
-from bertsmith.text.reading_report import Finding, OnError, ReadingReport
+from bertsmith.text.reading_report import OnError, ReadingFinding, ReadingReport
 
 _TITLE = re.compile(r'\btitle="([^"]*)"')
 _BREAK_TAG = re.compile(r"<br\s*/?>")
@@ -37,7 +37,7 @@ def wiki_paragraphs(lines: Iterable[str], name: str, on_error: OnError, report: 
             if line and not line.isspace():
                 where = f"{name}, line {number:,}"
                 explanation = f"{where} stands outside <doc> ... </doc>: is this WikiExtractor's output?"
-                report.damage(Finding.OUTSIDE_DOC, where, on_error, explanation)
+                report.damage(ReadingFinding.OUTSIDE_DOC, where, on_error, explanation)
         elif line.startswith("</doc>"):
             yield from article.end()
             yield None
@@ -66,7 +66,7 @@ class _Article:
         text = line.strip()
         if self._candidate is not None:
             if text:
-                self._report.note(Finding.WIKI_HEADING, self._where)
+                self._report.note(ReadingFinding.WIKI_HEADING, self._where)
             else:
                 yield self._candidate
             self._candidate = None
@@ -74,7 +74,7 @@ class _Article:
             return
         title, self._title = self._title, None
         if html.unescape(text) == title:
-            self._report.note(Finding.WIKI_HEADING, self._where)
+            self._report.note(ReadingFinding.WIKI_HEADING, self._where)
             return
         if "<" in text:
             text = _BREAK_TAG.sub(" ", text).strip()
@@ -98,4 +98,4 @@ def _may_be_heading(text: str) -> bool:
 
 def _report_unclosed(where: str, on_error: OnError, report: ReadingReport) -> None:
     explanation = f"{where}: a <doc> has no </doc>; is the file cut short?"
-    report.damage(Finding.UNCLOSED_DOC, where, on_error, explanation)
+    report.damage(ReadingFinding.UNCLOSED_DOC, where, on_error, explanation)

@@ -207,7 +207,7 @@ class PretrainConfig(Settings):
 
 def _is_given_in_hours(layers: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the uppermost layer that says how long to train says it in hours."""
-    lengths = [layer["training"] for layer in layers if {"steps", "hours"} & set(layer.get("training", {}))]
+    lengths = [_training(layer) for layer in layers if {"steps", "hours"} & _training(layer).keys()]
     return bool(lengths) and lengths[-1].get("hours") is not None
 
 
@@ -215,12 +215,18 @@ def _with_one_length(layers: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]
     """Let the uppermost layer that says how long to train have its way: hours replace a recipe's steps."""
     upwards: list[Mapping[str, Any]] = []
     for layer in layers:
-        if {"steps", "hours"} & set(layer.get("training", {})):
+        if {"steps", "hours"} & _training(layer).keys():
             upwards = [_without_length(below) for below in upwards]
         upwards.append(layer)
     return upwards
 
 
 def _without_length(layer: Mapping[str, Any]) -> dict[str, Any]:
-    training = {key: value for key, value in layer.get("training", {}).items() if key not in ("steps", "hours")}
-    return {**layer, "training": training}
+    kept = {key: value for key, value in _training(layer).items() if key not in ("steps", "hours")}
+    return {**layer, "training": kept}
+
+
+def _training(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The group of the training; what is no group has no length, and is refused by name where settings are built."""
+    group = layer.get("training", {})
+    return group if isinstance(group, Mapping) else {}

@@ -1,5 +1,6 @@
 """The README.md of a pre-trained model folder: what it is, from what, how good, how to use it."""
 
+from bertsmith.batches.configuration import BatchSettings
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import TrainingState
@@ -22,8 +23,7 @@ tags: [{tags}, bertsmith]
 | text | {documents:,} documents, {tokens:,} tokens (token store {store}) |
 | trained for | {steps:,} steps, {tokens_seen:,} tokens, {minutes:.1f} minutes on {precision} weights |
 | recipe | {recipe}, initialisation {initialisation}, seed {seed} |
-| sequence length, batch | {max_seq_length} tokens, {batch_size} sequences |
-{scores}
+{phases}{scores}
 Every setting is in `manifest.json`, with the fingerprints of the token store and the vocabulary.
 
 ```python
@@ -60,8 +60,7 @@ def model_card(
         recipe=run.config.recipe or "none",
         initialisation=run.config.model.initialisation if run.config.init is None else f"from {run.config.init.name}",
         seed=run.config.seed,
-        max_seq_length=run.config.data.max_seq_length,
-        batch_size=run.config.data.batch_size,
+        phases=_phase_rows(run.config.data),
         scores=_score_rows(scores),
     )
 
@@ -70,10 +69,12 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
     """What differs from one kind of network to another."""
     begin = "from scratch" if config.init is None else f"on from {config.init.name}"
     if config.data.objective == "masked":
-        task = " and next sentence prediction" if config.data.next_sentence else ""
+        task, tag = "", ""
+        if config.data.next_sentence:
+            task, tag = " and next sentence prediction", ", next-sentence-prediction"
         return {
             "pipeline": "fill-mask",
-            "tags": "bert, masked-language-model, next-sentence-prediction",
+            "tags": f"bert, masked-language-model{tag}",
             "what": f"A BERT encoder, pre-trained {begin} by bertsmith with the masked language model{task}\n"
             f"(Devlin et al. 2019).",
             "use": 'from transformers import pipeline\npipeline("fill-mask", "path/to/this/folder")("... [MASK] ...")',
@@ -97,6 +98,16 @@ def _kind(config: PretrainConfig) -> dict[str, str]:
         "what": f"{name}, pre-trained {begin} by bertsmith to tell the next piece ({paper}).",
         "use": f'from transformers import {model_class}\n{model_class}.from_pretrained("path/to/this/folder")',
     }
+
+
+def _phase_rows(data: BatchSettings) -> str:
+    """What batches held, a row for each phase of the training."""
+    rows = ""
+    for number, phase in enumerate(data.phases):
+        name = "batch" if len(data.phases) == 1 else f"batch, phase {number + 1} ({100 * phase.share:g} %)"
+        rows += f"| {name} | {data.batch_size_of(number)} sequences of {data.length_of(number)} tokens at most"
+        rows += f", {100 * data.masking_rate_of(number):g} % to guess |\n" if data.objective == "masked" else " |\n"
+    return rows
 
 
 def _score_rows(scores: HeldOutScores | None) -> str:

@@ -12,6 +12,9 @@ from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.pretraining_objective import PretrainingObjective
 from bertsmith.training.processes import ALONE, Processes
 
+# 29 of 100 steps are 28.999... hundredths of the training as a float. Steps that are no such share are further from one
+_ROUNDING = 1e-9
+
 
 def steps_of_all_phases(
     config: PretrainConfig,
@@ -50,4 +53,7 @@ def steps_of_all_phases(
 
 def evaluation_is_due(step: Step[Cursor], evaluations: int) -> bool:
     """At equal shares of the training; the last one is made when training has ended."""
-    return int(step.progress * evaluations) > int(step.progress_before * evaluations) and step.progress < 1.0
+    passed_before, passed = (
+        int(progress * evaluations + _ROUNDING) for progress in (step.progress_before, step.progress)
+    )
+    return passed > passed_before and step.progress < 1.0
