@@ -93,6 +93,16 @@ def test_a_model_is_scored_on_one_thing(pretrained, settings):
         EvaluateConfig.from_layers({"model": pretrained}, settings)
 
 
+def test_settings_that_say_nothing_of_what_is_scored_are_refused(pretrained, tmp_path):
+    with pytest.raises(ConfigurationError, match="--part says nothing of minimal pairs"):
+        evaluate(EvaluateConfig(model=pretrained, minimal_pairs="english", part="test"))
+    (tmp_path / "dev.tsv").write_text("text\tlabel\nthe cat\tgood\n")
+    with pytest.raises(ConfigurationError, match="--part says nothing of a file"):
+        evaluate(EvaluateConfig(model=pretrained, data=tmp_path / "dev.tsv", part="test"))
+    with pytest.raises(InputError, match="nowhere is not there"):
+        evaluate(EvaluateConfig(model=pretrained, data=tmp_path / "nowhere"))
+
+
 def test_a_store_without_held_out_text_or_of_another_vocabulary_is_refused(pretrained, tokenizer, tmp_path):
     empty = make_store(tmp_path / "empty", tokenizer, held_out=0.0)
     with pytest.raises(InputError, match="holds no held-out text"):

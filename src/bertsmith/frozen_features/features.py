@@ -71,6 +71,7 @@ def features(config: FeaturesConfig) -> FeaturesResult:
     raises  InputError for a file, row or column that cannot be used; ArtefactExists if `out` is there
     """
     require_free(config.out)
+    out = config.out.resolve()  # of ".", which is another folder afterwards
     folder = resolve_model_folder(config.model)
     extractor = FeatureExtractor.load(
         folder,
@@ -86,7 +87,7 @@ def features(config: FeaturesConfig) -> FeaturesResult:
     with (
         open_input(config.input) as stream,
         stage_artefact(
-            config.out,
+            out,
             kind=KIND,
             command="features",
             configuration=kept,
@@ -114,7 +115,7 @@ def features(config: FeaturesConfig) -> FeaturesResult:
             "skipped_lines": [line for line, _ in bad_rows.skipped],
         }
     bad_rows.print_summary()
-    size = (config.out / FEATURES_FILE).stat().st_size
+    size = (out / FEATURES_FILE).stat().st_size
     return FeaturesResult(config.out, writer.num_texts, writer.num_rows, extractor.width, size)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
-from bertsmith.core.errors import ConfigurationError, InputError
+from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
 from bertsmith.study.cell import (
     Cell,
     cell_name,
@@ -100,7 +100,10 @@ def compare(config: CompareConfig) -> StudyResult:
         )
     plan = [_planned(config, study, variant, seed) for seed in study.seeds for variant in study.variants]
     files = _require_runnable(config, study, [each for each in plan if each.is_of_now], store)
-    config.out.mkdir(parents=True, exist_ok=True)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtefactError(f"{config.out} cannot be made: {error.strerror}. Choose another --out.") from None
     cells: dict[str, list[Cell]] = {variant.name: [] for variant in study.variants}
     missing = 0
     for each in plan:

@@ -1,6 +1,6 @@
 """The verb `evaluate`: a fine-tuned model on labelled examples; a pre-trained one on held-out text or minimal pairs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +13,7 @@ from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.held_out import held_out_batches
 from bertsmith.core.artefact import MANIFEST, read_manifest, require_free
 from bertsmith.core.configuration import Settings
-from bertsmith.core.errors import InputError, MismatchedArtefact
+from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
 from bertsmith.model.folder import load_model, resolve_model_folder
 from bertsmith.tasks.catalogue import find_task
@@ -116,10 +116,21 @@ class TextScores:
 def evaluate(config: EvaluateConfig) -> TaskScores | TextScores | MinimalPairScores:
     """Score a fine-tuned model on labelled examples, or a pre-trained one on held-out text or minimal pairs."""
     if config.data is None:
+        _require_unsaid(config, "minimal pairs", ("official", "part", "task", "max_seq_length"))
         return _evaluate_on_pairs(config)
     if (config.data / MANIFEST).is_file():
+        _require_unsaid(config, "a token store", ("official", "part", "task"))
         return _evaluate_on_text(config, config.data)
+    if config.data.is_file():
+        _require_unsaid(config, "a file", ("part",))
     return _evaluate_on_examples(config, config.data)
+
+
+def _require_unsaid(config: EvaluateConfig, what: str, names: Sequence[str]) -> None:
+    """Refuse settings that say nothing of what is scored."""
+    for name in names:
+        if name in config.model_fields_set and getattr(config, name) is not None:
+            raise ConfigurationError(f"--{name.replace('_', '-')} says nothing of {what}. Leave it out.")
 
 
 def _evaluate_on_examples(config: EvaluateConfig, data: Path) -> TaskScores:

@@ -25,6 +25,7 @@ def write_official_files(
     folder: Path, task: Task[Any, Any], predictions: Sequence[Any], examples: Sequence[Any]
 ) -> None:
     """Write them into `folder`, which must not be there yet (`require_free` says so before work is done)."""
+    folder = folder.resolve()  # "." has a name then
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a killed run
     partial.mkdir(parents=True)
