@@ -19,6 +19,12 @@ def test_the_papers_grid_has_its_eighteen_cells():
     assert {cell["epochs"] for cell in cells} == {2, 3, 4}
 
 
+def test_the_papers_grid_for_glue_has_four_learning_rates():
+    cells = GridSettings(grid="paper-glue").cells()
+    assert [cell["learning_rate"] for cell in cells] == [5e-5, 4e-5, 3e-5, 2e-5]
+    assert all((cell["batch_size"], cell["epochs"]) == (32, 3) for cell in cells)
+
+
 def test_the_grid_of_the_small_models_has_twenty_cells_of_four_epochs():
     cells = GridSettings(grid="small-models").cells()
     assert len({tuple(cell.values()) for cell in cells}) == 20

@@ -10,7 +10,7 @@ Nothing in a folder is executed: no pickle is opened, and `auto_map` entries (co
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,7 +59,7 @@ from bertsmith.model.gpt_for_tasks import (
     GptTaskNetwork,
 )
 from bertsmith.model.initialisation import initialise_normal
-from bertsmith.model.weight_files import WEIGHTS_FILE, weight_file_names
+from bertsmith.model.weight_files import WEIGHTS_FILE, open_weight_files, weight_file_names
 from bertsmith.model.weight_loading import and_more, load_weights, verify_files
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_list import WordList
@@ -104,6 +104,7 @@ _ON_BILSTM = (
     BiLstmForQuestionAnswering,
     BiLstmForTokenClassification,
 )
+_ADDED_LAYERS = ("classifier", "qa_outputs", "choice")  # heads of tasks; those of several kinds share a name
 _BILSTM_ENTRY = "bilstm"  # of config.json
 _FAMILIES = {BertConfig.model_type: "a BERT", GptConfig.model_type: "a GPT", ElmoConfig.model_type: "an ELMo"}
 
@@ -150,12 +151,17 @@ def load_model(
     labels: ClassifierLabels | None = None,
     words: MaskedWordIds | None = None,
     bilstm: BiLstmConfig | None = None,
+    task: str | None = None,
+    learnt: str | None = None,
     **overrides: Any,  # noqa: ANN401
 ) -> ModelType:
     """Load a model of one of our classes from a folder of ours or of Hugging Face's, in float32, in training mode.
 
     seed       heads that the folder lacks get initial values from it, and the screen says so; None: that is an error
     labels     of a classifier; other labels than the folder's mean a new classifier. None: the folder's
+    task       the name of what is going to be learnt, where that is a task
+    learnt     what the folder says that it has learnt; if that is another task, its added layer is not used. None: it
+               says nothing, and its layer is used where it fits
     words      of a masked-word network, which needs them: the mask, and what may stand in its place
     bilstm     what stands on the encoder, of a network with a BiLSTM; None: what the folder says
     overrides  fields of the configuration that differ from the folder's, say `hidden_dropout_prob=0.0`
@@ -170,14 +176,19 @@ def load_model(
             f"Give an encoder that was pre-trained with masks."
         )
     build: Callable[..., ModelType] = model_class
-    is_new = _read_entries(folder).get("architectures") not in (None, [model_class.architecture])
+    other = None  # what the added layer of the folder is for, if not for this
+    if _read_entries(folder).get("architectures") not in (None, [model_class.architecture]):
+        other = "another kind of task"
     parts: list[Any] = [config]
     if issubclass(model_class, _ON_BILSTM):
         parts.append(bilstm or load_bilstm_config(folder))
     if issubclass(model_class, _CLASSIFIERS):
         stored_labels = load_labels(folder)
         parts.append(labels or stored_labels)
-        is_new = is_new or labels not in (None, stored_labels)
+        if labels not in (None, stored_labels):
+            other = "other labels"
+    if learnt not in (None, task):
+        other = f"another task, {learnt}"
     if issubclass(model_class, BertForMaskedWord):
         parts.append(words)
     if isinstance(config, ElmoConfig):
@@ -188,8 +199,7 @@ def load_model(
     with torch.device("meta"):  # no initial values: all come from the folder or the seed
         model = build(*parts)
     model.to_empty(device="cpu")
-    new_heads = ["classifier", "qa_outputs"] if is_new else []  # other kinds of networks have some of the same name
-    missing = load_weights(model, folder, skip_heads=new_heads)
+    missing = load_weights(model, folder, skip_heads=_ADDED_LAYERS if other else ())
     if missing and seed is None:
         raise ArtefactError(
             f"{folder} lacks what a {model.architecture} needs: {and_more(missing)}. "
@@ -197,9 +207,31 @@ def load_model(
         )
     if missing and seed is not None:
         initialise_normal(model, seed, only=missing)
-        heads = sorted({head for name in missing if (head := model.config.weight_names.head_of(name))})
-        console.print(f"{folder} has no {' and no '.join(heads)}: initialised with seed {seed}.", soft_wrap=True)
+    if seed is not None:
+        _tell_of_heads(model, folder, missing, seed, other, learnt)
     return model
+
+
+def _tell_of_heads(
+    model: BertModel | GptModel | GptTaskNetwork | BiLstmTaskNetwork | ElmoModel,
+    folder: Path,
+    missing: Collection[str],
+    seed: int,
+    other: str | None,
+    learnt: str | None,
+) -> None:
+    """Say which heads the folder lacks, and what becomes of the added layer that it has."""
+    names = model.config.weight_names
+    heads = {name: head for name, _ in model.named_parameters() if (head := names.head_of(name))}
+    with open_weight_files(folder, names.plain) as files:
+        stored = {head for name, head in heads.items() if files.names.issuperset(map(names.plain, names.of(name)))}
+    initialised = {heads[name] for name in missing}
+    if lacking := sorted(initialised - stored):
+        console.print(f"{folder} has no {' and no '.join(lacking)}: initialised with seed {seed}.", soft_wrap=True)
+    for head in sorted(stored & initialised):
+        console.print(f"{folder}: its {head} is for {other}: a new one, initialised with seed {seed}.", soft_wrap=True)
+    for head in sorted((stored - initialised) & {*_ADDED_LAYERS, "bilstm"}):
+        console.print(f"The {head} of {learnt or folder} is kept.", soft_wrap=True)
 
 
 def load_bilstm_config(folder: Path) -> BiLstmConfig | None:

@@ -42,6 +42,7 @@ class FinetuneResult:
     """Dev scores of each seed, and over all seeds: part -> metric -> spread. Of a grid, those of the best cell.
 
     metric     the primary metric; `best_seed` has the highest of it on the first dev part
+    metrics    the task's own, which the screen shows; `means` may have more
     collapsed  seeds whose runs learnt nothing; they count in the means like any other
     cell       the settings of the best cell; empty without a grid
     grid       all cells; empty without a grid
@@ -50,6 +51,7 @@ class FinetuneResult:
     out: Path
     task: str
     metric: str
+    metrics: tuple[str, ...]
     means: Mapping[str, Mapping[str, Spread]]
     best_seed: int
     collapsed: tuple[int, ...]
@@ -63,13 +65,21 @@ class FinetuneResult:
         return next(iter(self.means.values()))[self.metric]
 
     def __rich__(self) -> Table:
-        """The table for a terminal."""
-        header, *rows = _rows(self)
-        table = Table(*header, title=f"{self.task}, dev scores {_when(self)}")
-        for row in rows[:-1]:
-            table.add_row(*row)
+        """The table for a terminal: the task's own metrics, as narrow as they can be."""
+        columns = [(part, metric) for part in self.means for metric in self.metrics]
+        named = [f"{part} {metric}" if len(self.means) > 1 else metric for part, metric in columns]
+        table = Table(title=f"{self.task}, dev scores {_when(self)}")
+        for name in ("seed", *named):
+            table.add_column(name, no_wrap=True)
+        table.add_column("note")
+        for run in self.seeds:
+            scores = [f"{run.dev[part][metric]:.4f}" for part, metric in columns]
+            table.add_row(str(run.seed), *scores, _note(self, run))
+        spreads = [self.means[part][metric] for part, metric in columns]
         table.add_section()
-        table.add_row(*rows[-1])
+        table.add_row("mean", *(f"{spread.mean:.4f}" for spread in spreads))
+        if len(self.seeds) > 1:
+            table.add_row("s.d.", *(f"{spread.standard_deviation:.4f}" for spread in spreads))
         return table
 
 
@@ -95,6 +105,7 @@ def summarise(out: Path, task: Task[Any, Any], cells: Sequence[CellResult]) -> F
         out=out,
         task=task.name,
         metric=task.metrics[0],
+        metrics=tuple(task.metrics),
         means=means,
         best_seed=best_run(runs, task).seed,
         collapsed=tuple(run.seed for run in runs if run.collapse),
@@ -109,19 +120,25 @@ def _spread(values: Sequence[float]) -> Spread:
 
 
 def _rows(result: FinetuneResult) -> list[list[str]]:
-    """Header, a row for each seed, and the row of means."""
+    """For a page: header, a row for each seed with every metric, and the row of means."""
     columns = [(part, metric) for part, metrics in result.means.items() for metric in metrics]
     rows = [["seed", *(f"{part} {metric}" for part, metric in columns), "note"]]
     for run in result.seeds:
-        notes = ["best"] * (run.seed == result.best_seed) + ["collapsed"] * (run.collapse is not None)
-        if run.restarted_from:
-            notes.append(f"in the place of {len(run.restarted_from)} collapsed")
-        if run.kept_epoch < len(run.epochs):
-            notes.append(f"epoch {run.kept_epoch} of {len(run.epochs)}")
-        rows.append([str(run.seed), *(f"{run.dev[part][metric]:.4f}" for part, metric in columns), ", ".join(notes)])
+        scores = [f"{run.dev[part][metric]:.4f}" for part, metric in columns]
+        rows.append([str(run.seed), *scores, _note(result, run)])
     label = "mean" if len(result.seeds) == 1 else "mean ± s.d."
     rows.append([label, *(str(result.means[part][metric]) for part, metric in columns), ""])
     return rows
+
+
+def _note(result: FinetuneResult, run: SeedResult) -> str:
+    """What one has to know of a run."""
+    notes = ["best"] * (run.seed == result.best_seed) + ["collapsed"] * (run.collapse is not None)
+    if run.restarted_from:
+        notes.append(f"in the place of {len(run.restarted_from)} collapsed")
+    if run.kept_epoch < len(run.epochs):
+        notes.append(f"epoch {run.kept_epoch} of {len(run.epochs)}")
+    return ", ".join(notes)
 
 
 def _when(result: FinetuneResult) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from bertsmith.core.configuration import Settings
@@ -20,6 +21,7 @@ from bertsmith.training.optimiser import OptimiserSettings
 
 _MICRO_BATCH_EXAMPLES = 32
 _MICRO_BATCH_TOKENS = 8192
+_MOST_TOKENS = 4 * _MICRO_BATCH_TOKENS  # of the longest examples together
 
 
 class FinetuneTrainingSettings(OptimiserSettings):
@@ -55,15 +57,22 @@ class FinetuneRuntimeSettings(MachineSettings):
     micro_batch_size: int | None = Field(
         None,
         ge=1,
-        description="examples of one forward and backward pass (memory); default: 32, fewer of long ones",
+        description="examples of one forward and backward pass (memory); default: 32, fewer of long ones; one example "
+        "is never divided",
     )
 
     def examples_at_once(self, train: EncodedExamples) -> int:
-        """What was said, or as many as hold about 8,192 tokens, 32 at most."""
+        """What was said, or as many as hold about 8,192 tokens, 32 at most.
+
+        The examples of a batch stand by length, so the longest may meet in one pass: together they hold four times as
+        many tokens at most, unless one does by itself.
+        """
         if self.micro_batch_size is not None:
             return self.micro_batch_size
-        longest: int = sorted(train.lengths.tolist())[int(0.95 * (len(train) - 1))]  # but for one in twenty
-        return max(1, min(_MICRO_BATCH_EXAMPLES, _MICRO_BATCH_TOKENS // longest))
+        lengths = np.sort(train.lengths)  # [N]
+        usual = _MICRO_BATCH_TOKENS // int(lengths[int(0.95 * (len(train) - 1))])  # but for one in twenty
+        of_the_longest = int(np.searchsorted(np.cumsum(lengths[::-1]), _MOST_TOKENS, side="right"))
+        return max(1, min(_MICRO_BATCH_EXAMPLES, usual, of_the_longest))
 
 
 class FinetuneConfig(Settings):

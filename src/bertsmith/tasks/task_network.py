@@ -12,7 +12,7 @@ from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
-from bertsmith.model.folder import load_any_config, load_bilstm_config, load_model
+from bertsmith.model.folder import load_any_config, load_bilstm_config, load_model, resolve_model_folder
 from bertsmith.model.task_networks import (
     BILSTM_COUNTERPARTS,
     GPT_COUNTERPARTS,
@@ -22,6 +22,7 @@ from bertsmith.model.task_networks import (
 )
 from bertsmith.tasks.masked_words.task import MaskedWordTask
 from bertsmith.tasks.task import Task
+from bertsmith.tasks.task_file import TASK_FILE, load_task
 from bertsmith.text.tokenizer import Tokenizer
 
 
@@ -54,7 +55,8 @@ def load_network(
 ) -> TaskNetwork:
     """The network of a task with the weights of a folder, as `load_model` gives it.
 
-    seed     of what is added, where the folder has none of this task; None: that is an error
+    seed     of what is added, where the folder has none of this task; what it has of another is not used. None: the
+             folder has to have it
     dropout  rate everywhere in the network; None: the folder's
     bilstm   what is to stand on the encoder; None: what the folder of a fine-tuned network says
     """
@@ -69,9 +71,17 @@ def load_network(
         labels=task.outputs,
         words=_words(task, tokenizer),
         bilstm=bilstm,
+        task=task.name,
+        learnt=None if seed is None else _task_of(folder),
         **overrides,
     )
     return network
+
+
+def _task_of(folder: Path) -> str | None:
+    """The name of the task that the model in a folder has learnt, if the folder says it."""
+    folder = resolve_model_folder(folder)
+    return load_task(folder)[0].name if (folder / TASK_FILE).is_file() else None
 
 
 def new_network(

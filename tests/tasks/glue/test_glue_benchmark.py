@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -21,6 +22,7 @@ from bertsmith.core.errors import (
     InputError,
     MismatchedArtefact,
 )
+from bertsmith.tasks.evaluation import EvaluateConfig, evaluate
 from bertsmith.tasks.finetuning import finetune
 from bertsmith.tasks.finetuning_result import CellResult, FinetuneResult, Spread
 from bertsmith.tasks.glue.result import COLUMNS, GlueResult, LearntTask, glue_page, results_of
@@ -46,7 +48,8 @@ def learnt(parts, *seeds, **changes):
     means = {part: {"metric": Spread(*spread)} for part, spread in parts.items()}
     collapsed = tuple(run.seed for run in seeds if run.collapse)
     fields = {"cell": {}, "grid": ()} | changes
-    return LearntTask(FinetuneResult("out", "task", "metric", means, 0, collapsed, seeds, **fields), 1000, False)
+    result = FinetuneResult("out", "task", "metric", ("metric",), means, 0, collapsed, seeds, **fields)
+    return LearntTask(result, 1000, False)
 
 
 def result_of(scores, tmp_path):
@@ -104,13 +107,34 @@ def test_collapsed_runs_and_restarts_are_counted_openly(tmp_path):
     assert "3 runs, 1 of them collapsed, 2 more collapsed and were started again" in capture.get()
 
 
-def test_the_best_settings_of_a_grid_are_told(tmp_path):
+def test_of_a_grid_the_best_settings_are_told_and_the_runs_of_all_are_counted(tmp_path):
     cells = ({"learning_rate": 3e-5, "epochs": 3}, {"learning_rate": 5e-5, "epochs": 3})
-    grid = (CellResult(cells[0], (seed_result(0),)), CellResult(cells[1], (seed_result(0, collapse="all the same"),)))
-    result = GlueResult(tmp_path, {"rte": learnt({"dev": (0.6, None)}, cell=cells[0], grid=grid)}, {}, None)
-    assert "| learning rate 3e-05, epochs 3: best of 2 by the mean on dev; 1 of all 2 runs collapsed |" in glue_page(
-        result
-    )
+    best = (seed_result(0), seed_result(1))
+    other = (seed_result(0, collapse="all the same"), seed_result(2001, restarted_from=(1, 1001)))
+    grid = (CellResult(cells[0], best), CellResult(cells[1], other))
+    rte = learnt({"dev": (0.6, 0.1)}, *best, cell=cells[0], grid=grid)
+    result = GlueResult(tmp_path, {"rte": rte}, {}, None)
+    settings = "learning rate 3e-05, epochs 3: best of 2 by the mean on dev of 2 runs, of which 0 collapsed"
+    assert f"| rte | metric | 4 | 1 | 2 | {settings} |" in glue_page(result)
+    told = results_of(result)["tasks"]["rte"]
+    assert (told["runs"], told["collapsed"]) == (2, [])
+    assert (told["runs_of_all_cells"], told["collapsed_of_all_cells"], told["restarted"]) == (4, 1, 2)
+    console = Console(width=140)
+    with console.capture() as capture:
+        console.print(result)
+    assert "4 runs with 2 settings, 1 of them collapsed, 2 more collapsed and were started again" in capture.get()
+
+
+def test_rows_that_were_left_out_are_listed(tmp_path):
+    rows = [(97931 + index, "it has 3 columns where the first line has 6") for index in range(7)]
+    qqp = replace(learnt({"dev": (0.6, None)}), skipped={"train": rows, "dev": rows[:1]})
+    result = GlueResult(tmp_path, {"qqp": qqp, "rte": learnt({"dev": (0.6, None)})}, {}, None)
+    page = glue_page(result)
+    assert "- qqp, train: 7 rows. line 97,931: it has 3 columns where the first line has 6; line 97,932: " in page
+    assert page.count("line 97,93") == 6
+    assert "; and 2 more.\n- qqp, dev: 1 row. line 97,931: " in page
+    assert results_of(result)["tasks"]["qqp"]["skipped"] == {"train": 7, "dev": 1}
+    assert "Left out" not in glue_page(result_of((80.0,) * 9, tmp_path))
 
 
 def test_every_task_that_is_there_is_learnt_mnli_first(glue_run):
@@ -279,6 +303,27 @@ def test_a_bad_row_of_any_task_is_found_before_anything_is_trained(glue_configur
             finetune(glue_configuration(data, tmp_path / "out"))
         shutil.copy(tiny_glue / place, data / place)
     assert not (tmp_path / "out").exists()
+
+
+def test_broken_rows_of_qqp_are_left_out_and_are_on_the_page(glue_configuration, tmp_path):
+    qqp = tmp_path / "data" / "QQP"
+    qqp.mkdir(parents=True)
+    rows = [f"{index}\t1\t2\tthe film\ta {word} film\t{index % 2}" for index, word in enumerate(("bad", "good") * 8)]
+    header = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate"
+    for part in ("train", "dev"):
+        broken = ["16\t1\t2\tthe", "film\ta good film\t1"] if part == "train" else []
+        (qqp / f"{part}.tsv").write_text("\n".join([header, *rows, *broken]) + "\n")
+    result = finetune(glue_configuration(tmp_path / "data", tmp_path / "out", SHORT))
+    assert result.tasks["qqp"].train_examples == 16
+    told = "- qqp, train: 2 rows. line 18: it has 4 columns where the first line has 6; line 19: it has 3 columns"
+    assert told in (tmp_path / "out" / "README.md").read_text()
+    on_file = json.loads((tmp_path / "out" / "qqp" / "results.json").read_text())["parts"]["train"]["skipped"]
+    assert [row["line"] for row in on_file] == [18, 19]
+    scored = {"model": tmp_path / "out" / "qqp", "data": qqp, "part": "train"}
+    assert evaluate(EvaluateConfig(**scored)).examples == 16
+    with pytest.raises(InputError, match=r"train\.tsv, line 18: .* needs an answer for every row"):
+        evaluate(EvaluateConfig(**scored, official=tmp_path / "official"))
+    assert not (tmp_path / "official").exists()
 
 
 def test_a_folder_without_glue_and_a_folder_of_something_else_are_refused(

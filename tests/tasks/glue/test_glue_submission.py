@@ -164,7 +164,8 @@ def test_every_test_set_that_is_there_is_answered_in_order(glue_run, tiny_glue):
     models = {"CoLA.tsv": "cola", "RTE.tsv": "rte", "STS-B.tsv": "sts-b", "MNLI-m.tsv": "mnli", "AX.tsv": "mnli"}
     for file in find_test_files(tiny_glue, glue_run.result.tasks):
         examples = file.official.task.read(file.path, "strict", labelled=False).rows
-        predictions = TaskModel.load(glue_run.out / models[file.official.name], FLOAT32).predictions(examples)
+        model = TaskModel.load(glue_run.out / models[file.official.name], FLOAT32)
+        predictions = model.predictions(examples, model.encode(examples))
         assert [answer for _, answer in tables[file.official.name][1:]] == list(map(as_written, predictions))
 
 

@@ -12,7 +12,7 @@ goes on where a killed one was.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -56,6 +56,7 @@ class _Plan:
     """How a task is learnt.
 
     made_from  role of a file ("train", "dev") -> its SHA-256
+    skipped    the same roles -> rows that could not be used
     """
 
     task: SentenceTask
@@ -63,6 +64,7 @@ class _Plan:
     made_from: Mapping[str, str]
     train_examples: int
     from_mnli: bool
+    skipped: Mapping[str, Sequence[tuple[int, str]]]
 
 
 def finetune_glue(config: FinetuneConfig) -> GlueResult:
@@ -87,7 +89,7 @@ def finetune_glue(config: FinetuneConfig) -> GlueResult:
     learnt = {}
     for name, plan in plans.items():
         result = done.get(name) or finetune_task(plan.config)
-        learnt[name] = LearntTask(result, plan.train_examples, plan.from_mnli)
+        learnt[name] = LearntTask(result, plan.train_examples, plan.from_mnli, plan.skipped)
     if config.dry_run:
         return GlueResult(config.out, learnt, absent, None)
     return _write(GlueResult(config.out, learnt, absent, None), found, config)
@@ -152,7 +154,8 @@ def _plan(config: FinetuneConfig, name: str, data: Path) -> _Plan:
     if from_mnli and not config.dry_run:  # a rehearsal leaves no MNLI model to start from
         own = own.model_copy(update={"model": config.out / _MNLI})
     files = load_task_data(task_data, config.columns, config.seed)
-    return _Plan(task, own, files.files, len(files.train.rows), from_mnli)
+    skipped = {part: read.skipped for part, read in {"train": files.train, **files.dev}.items() if read.skipped}
+    return _Plan(task, own, files.files, len(files.train.rows), from_mnli, skipped)
 
 
 def _done_before(plan: _Plan) -> FinetuneResult | None:
@@ -171,7 +174,7 @@ def _done_before(plan: _Plan) -> FinetuneResult | None:
             f"another --out, or remove the folder."
         )
     console.print(f"{plan.task.name}: done before", soft_wrap=True)
-    content = json.loads((folder / RESULTS_FILE).read_bytes()) | {"out": folder}
+    content = json.loads((folder / RESULTS_FILE).read_bytes()) | {"out": folder, "metrics": plan.task.metrics}
     del content["parts"]
     return TypeAdapter(FinetuneResult).validate_python(content)
 

@@ -6,14 +6,15 @@ which leaves WNLI out. The paper's own figures are those of the leaderboard, on 
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from bertsmith.tasks.finetuning_result import CellResult, FinetuneResult, Spread
+from bertsmith.tasks.finetuning_result import FinetuneResult, Spread
 from bertsmith.tasks.glue.submission import OFFICIAL_FILES, Submission
+from bertsmith.tasks.seed_run import SeedResult
 
 
 class Column(NamedTuple):
@@ -37,20 +38,35 @@ COLUMNS: Sequence[Column] = (
 )
 _WNLI = Column("WNLI", "wnli", "dev")  # not in the paper's table
 _NONE = "-"
+_LISTED = 5  # rows of a file that were left out
 
 
 @dataclass(frozen=True)
 class LearntTask:
-    """The fine-tuning on one task, how many examples it had, and whether it began with the fine-tuned MNLI model."""
+    """The fine-tuning on one task, how many examples it had, and whether it began with the fine-tuned MNLI model.
+
+    skipped  part -> rows of its file that could not be used: (line, reason)
+    """
 
     result: FinetuneResult
     train_examples: int
     from_mnli: bool
+    skipped: Mapping[str, Sequence[tuple[int, str]]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> Sequence[SeedResult]:
+        """The runs of all seeds; of a grid, in all of its cells."""
+        return [run for cell in self.result.grid for run in cell.runs] or self.result.seeds
+
+    @property
+    def collapsed(self) -> int:
+        """How many of them collapsed."""
+        return sum(run.collapse is not None for run in self.runs)
 
     @property
     def restarted(self) -> int:
-        """How many runs collapsed and had another in their place."""
-        return sum(len(run.restarted_from) for run in self.result.seeds)
+        """How many others collapsed and had one of them in their place."""
+        return sum(len(run.restarted_from) for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -93,9 +109,11 @@ class GlueResult:
 
 def _note(learnt: LearntTask) -> str:
     """What one has to know of the runs behind a score."""
-    notes = [learnt.result.metric, "1 run" if len(learnt.result.seeds) == 1 else f"{len(learnt.result.seeds)} runs"]
-    if learnt.result.collapsed:
-        notes.append(f"{len(learnt.result.collapsed)} of them collapsed")
+    notes = [learnt.result.metric, "1 run" if len(learnt.runs) == 1 else f"{len(learnt.runs)} runs"]
+    if learnt.result.grid:
+        notes[-1] += f" with {len(learnt.result.grid)} settings"
+    if learnt.collapsed:
+        notes.append(f"{learnt.collapsed} of them collapsed")
     if learnt.restarted:
         notes.append(f"{learnt.restarted} more collapsed and were started again")
     if learnt.from_mnli:
@@ -138,7 +156,10 @@ def _results_of_task(learnt: LearntTask) -> dict[str, Any]:
         "means": {part: {name: asdict(spread) for name, spread in row.items()} for part, row in result.means.items()},
         "runs": len(result.seeds),
         "collapsed": list(result.collapsed),
+        "runs_of_all_cells": len(learnt.runs),
+        "collapsed_of_all_cells": learnt.collapsed,
         "restarted": learnt.restarted,
+        "skipped": {part: len(rows) for part, rows in learnt.skipped.items()},
         "best_seed": result.best_seed,
         "cell": dict(result.cell),
         "cells": max(1, len(result.grid)),
@@ -150,6 +171,7 @@ def glue_page(result: GlueResult) -> str:
     sections = (
         _scores_page(result),
         _runs_page(result),
+        _skipped_page(result),
         _absent_page(result),
         _submission_page(result.submission),
     )
@@ -204,10 +226,10 @@ def _runs_page(result: GlueResult) -> str:
             [
                 name,
                 found.metric,
-                str(len(found.seeds)),
-                str(len(found.collapsed)),
+                str(len(learnt.runs)),
+                str(learnt.collapsed),
                 str(learnt.restarted),
-                (f"{told}: {_grid_note(found.grid)}" if found.grid else told) or _NONE,
+                (f"{told}: {_grid_note(found)}" if found.grid else told) or _NONE,
                 f"`{name}/model`, seed {found.best_seed}",
                 "the MNLI model" if learnt.from_mnli else "the pre-trained model",
             ]
@@ -215,16 +237,31 @@ def _runs_page(result: GlueResult) -> str:
     return (
         f"## Runs\n\n{_table(rows)}\n"
         'A collapsed run learnt nothing; it is kept and counts in the mean like any other. "Started again" are runs '
-        "that collapsed and that another seed took the place of: these count in no mean. The model of several runs is "
-        "the one that is best on dev. Each folder has a page of its own with every run.\n"
+        "that collapsed and that another seed took the place of: these count in no mean. Of a grid the runs with all "
+        "settings are counted. The model of several runs is the one that is best on dev. Each folder has a page of its "
+        "own with every run.\n"
     )
 
 
-def _grid_note(grid: Sequence[CellResult]) -> str:
-    """Out of how much the best cell was chosen."""
-    runs = [run for cell in grid for run in cell.runs]
-    collapsed = sum(run.collapse is not None for run in runs)
-    return f"best of {len(grid)} by the mean on dev; {collapsed} of all {len(runs)} runs collapsed"
+def _grid_note(found: FinetuneResult) -> str:
+    """Out of how much the best cell was chosen, and how many of its own runs collapsed."""
+    runs = "1 run" if len(found.seeds) == 1 else f"{len(found.seeds)} runs"
+    return f"best of {len(found.grid)} by the mean on dev of {runs}, of which {len(found.collapsed)} collapsed"
+
+
+def _skipped_page(result: GlueResult) -> str:
+    """The first few rows of each file that were left out."""
+    lines = []
+    for name, learnt in result.tasks.items():
+        for part, rows in learnt.skipped.items():
+            first = "; ".join(f"line {line:,}: {reason}" for line, reason in rows[:_LISTED])
+            more = f"; and {len(rows) - _LISTED:,} more" if len(rows) > _LISTED else ""
+            counted = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+            lines.append(f"- {name}, {part}: {counted}. {first}{more}.\n")
+    if not lines:
+        return ""
+    told = "Rows that could not be used. All of them are in the `results.json` of their task's folder."
+    return f"## Left out\n\n{told}\n\n{''.join(lines)}"
 
 
 def _absent_page(result: GlueResult) -> str:
