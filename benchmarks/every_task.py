@@ -23,7 +23,7 @@ from typing import Any
 
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.process_environment import start_tuned
-from bertsmith.model.folder import model_fingerprint, resolve_model_folder
+from bertsmith.model.folder_configuration import model_fingerprint, resolve_model_folder
 from bertsmith.study.trials import read_outcome
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task

@@ -10,7 +10,8 @@ from torch import nn
 from bertsmith.batches.flat_batch import FlatBatch
 from bertsmith.core.errors import ConfigurationError, MismatchedArtefact
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config, load_model, save_model
+from bertsmith.model.folder import load_model, save_model
+from bertsmith.model.folder_configuration import load_config
 from bertsmith.model.gpt import Gpt, GptLanguageModel
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.gpt_for_tasks import GptForMultipleChoice, with_language_model

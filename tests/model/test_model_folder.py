@@ -16,7 +16,8 @@ from bertsmith.core.errors import ArtefactError, ConfigurationError, DamagedArte
 from bertsmith.model.bert import Bert, BertForMaskedLM, BertForPreTraining
 from bertsmith.model.bert_for_tasks import BertForSequenceClassification
 from bertsmith.model.configuration import BertConfig, ClassifierLabels
-from bertsmith.model.folder import load_config, load_labels, load_model, resolve_model_folder, save_model
+from bertsmith.model.folder import load_model, save_model
+from bertsmith.model.folder_configuration import load_config, load_labels, load_tokenizer, resolve_model_folder
 from bertsmith.model.weight_loading import load_weights
 
 assert_close = partial(torch.testing.assert_close, rtol=0, atol=1e-5)
@@ -375,6 +376,17 @@ def test_a_config_that_is_not_a_json_object_is_refused(content, tmp_path):
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(ArtefactError, match=r"config\.json is not"):
         load_config(BertConfig, tmp_path)
+
+
+def test_a_vocabulary_with_more_pieces_than_the_network_has_embeddings_is_refused(save, pretrained, tokenizer):
+    folder = save(pretrained)
+    assert load_tokenizer(folder).pieces == tokenizer.pieces
+    pieces = (folder / "vocab.txt").read_text().splitlines()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    (folder / "vocab.txt").write_text("\n".join([*pieces, "another"]) + "\n")
+    with pytest.raises(MismatchedArtefact, match="has 212 pieces, and the network embeddings for 211"):
+        load_tokenizer(folder)
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused(tiny_config, tokenizer, tmp_path):

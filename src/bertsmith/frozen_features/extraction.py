@@ -23,7 +23,7 @@ from bertsmith.frozen_features.layer_choice import LayerChoice
 from bertsmith.model.bert import Bert
 from bertsmith.model.bilstm_for_tasks import Encoder, new_encoder
 from bertsmith.model.elmo_language_model import ElmoOnPieces
-from bertsmith.model.folder import load_any_config, resolve_model_folder
+from bertsmith.model.folder_configuration import load_any_config, load_tokenizer, resolve_model_folder
 from bertsmith.model.gpt import Gpt
 from bertsmith.model.weight_loading import load_weights
 from bertsmith.tasks.inference import InferenceSettings
@@ -133,7 +133,7 @@ class FeatureExtractor:
         """Any encoder, a BERT, a GPT or an ELMo: what `pretrain` or `finetune` wrote, or Hugging Face's folder."""
         folder = resolve_model_folder(Path(folder))
         settings = settings or InferenceSettings()
-        tokenizer = Tokenizer.load(folder)
+        tokenizer = load_tokenizer(folder)
         network = new_encoder(load_any_config(folder), tokenizer)
         load_weights(network, folder)
         settings.place(network)

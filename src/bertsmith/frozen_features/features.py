@@ -15,7 +15,7 @@ from bertsmith.core.errors import InputError
 from bertsmith.frozen_features.extraction import FeatureExtractor, Pooling, Unit
 from bertsmith.frozen_features.feature_file import FEATURES_FILE, KIND, NumberFormat, write_features
 from bertsmith.frozen_features.layer_choice import LayerChoice
-from bertsmith.model.folder import model_fingerprint, resolve_model_folder
+from bertsmith.model.folder_configuration import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_stream import guess_format, open_input
 from bertsmith.tasks.tables import FORMATS, BadRows, OnError, TableFormat, decoded_lines, rows_of_stream

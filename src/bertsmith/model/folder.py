@@ -8,7 +8,6 @@
 Nothing in a folder is executed: no pickle is opened, and `auto_map` entries (code) are ignored.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -18,7 +17,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bertsmith.core.artefact import MANIFEST, read_manifest, record_file
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactError, MismatchedArtefact
@@ -45,12 +43,19 @@ from bertsmith.model.configuration import (
     CONFIGURATION_FILE,
     BertConfig,
     ClassifierLabels,
-    read_hugging_face_config,
 )
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel, ElmoModel, ElmoOnPieces
+from bertsmith.model.folder_configuration import (
+    BILSTM_ENTRY,
+    load_any_config,
+    load_bilstm_config,
+    load_config,
+    load_labels,
+    read_entries,
+    resolve_model_folder,
+)
 from bertsmith.model.gpt import Gpt, GptLanguageModel, GptModel
-from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.gpt_for_tasks import (
     GptForMultipleChoice,
     GptForQuestionAnswering,
@@ -59,8 +64,8 @@ from bertsmith.model.gpt_for_tasks import (
     GptTaskNetwork,
 )
 from bertsmith.model.initialisation import initialise_normal
-from bertsmith.model.weight_files import WEIGHTS_FILE, open_weight_files, weight_file_names
-from bertsmith.model.weight_loading import and_more, load_weights, verify_files
+from bertsmith.model.weight_files import WEIGHTS_FILE, open_weight_files
+from bertsmith.model.weight_loading import and_more, load_weights
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_list import WordList
 
@@ -89,7 +94,6 @@ ModelType = TypeVar(
     ElmoOnPieces,
     ElmoLanguageModel,
 )
-ConfigType = TypeVar("ConfigType", BertConfig, GptConfig, ElmoConfig)
 _CLASSIFIERS = (
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -105,8 +109,6 @@ _ON_BILSTM = (
     BiLstmForTokenClassification,
 )
 _ADDED_LAYERS = ("classifier", "qa_outputs", "choice")  # heads of tasks; those of several kinds share a name
-_BILSTM_ENTRY = "bilstm"  # of config.json
-_FAMILIES = {BertConfig.model_type: "a BERT", GptConfig.model_type: "a GPT", ElmoConfig.model_type: "an ELMo"}
 
 
 def save_model(
@@ -132,7 +134,7 @@ def save_model(
     if isinstance(model, _CLASSIFIERS):
         entries |= model.labels.to_hugging_face()
     if isinstance(model, _ON_BILSTM):
-        entries[_BILSTM_ENTRY] = model.bilstm_config.model_dump(mode="json")
+        entries[BILSTM_ENTRY] = model.bilstm_config.model_dump(mode="json")
     if isinstance(model, ElmoLanguageModel):
         model.words.save(folder, tokenizer.pieces)
     (folder / CONFIGURATION_FILE).write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -177,7 +179,7 @@ def load_model(
         )
     build: Callable[..., ModelType] = model_class
     other = None  # what the added layer of the folder is for, if not for this
-    if _read_entries(folder).get("architectures") not in (None, [model_class.architecture]):
+    if read_entries(folder).get("architectures") not in (None, [model_class.architecture]):
         other = "another kind of task"
     parts: list[Any] = [config]
     if issubclass(model_class, _ON_BILSTM):
@@ -234,78 +236,9 @@ def _tell_of_heads(
         console.print(f"The {head} of {learnt or folder} is kept.", soft_wrap=True)
 
 
-def load_bilstm_config(folder: Path) -> BiLstmConfig | None:
-    """What stands on the encoder of a folder, if it is a BiLSTM."""
-    stored = _read_entries(folder).get(_BILSTM_ENTRY)
-    return None if stored is None else build_settings(BiLstmConfig, stored)
-
-
 def _config_for(model_class: type[Any], folder: Path) -> EncoderConfig:
     """The network that a folder describes: of the family of a class, or of any if it is for all."""
     if issubclass(model_class, _ON_BILSTM):
         return load_any_config(folder)
     config: EncoderConfig = load_config(model_class.config_class, folder)
     return config
-
-
-def load_config(config_class: type[ConfigType], folder: Path) -> ConfigType:
-    """The network that a folder describes.
-
-    raises  MismatchedArtefact for a network of another family that we have, ConfigurationError for one that we have not
-    """
-    entries = _read_entries(folder)
-    found, wanted = entries.get("model_type", BertConfig.model_type), config_class.model_type
-    if found != wanted and found in _FAMILIES:
-        raise MismatchedArtefact(
-            f"{folder} holds {_FAMILIES[found]}, and what you ask for needs {_FAMILIES[wanted]}: give a folder of one."
-        )
-    return config_class.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
-
-
-def load_any_config(folder: Path) -> EncoderConfig:
-    """The network that a folder describes, of any family."""
-    family = _read_entries(folder).get("model_type")
-    if family == ElmoConfig.model_type:
-        return load_config(ElmoConfig, folder)
-    return load_config(GptConfig, folder) if family == GptConfig.model_type else load_config(BertConfig, folder)
-
-
-def load_labels(folder: Path) -> ClassifierLabels:
-    """The labels of the classifier that a folder describes."""
-    entries = _read_entries(folder)
-    return ClassifierLabels.from_hugging_face(entries, source=str(resolve_model_folder(folder) / CONFIGURATION_FILE))
-
-
-def resolve_model_folder(path: Path) -> Path:
-    """The folder that holds a model: `path` itself, or its `model/` if it is the folder of a run.
-
-    raises  ArtefactError for anything else
-    """
-    path = Path(path)
-    for folder in (path, path / "model"):
-        if (folder / CONFIGURATION_FILE).is_file():
-            return folder
-    if not path.exists():
-        raise ArtefactError(
-            f"There is no model at {path}. Give a folder on this machine; bertsmith does not download models."
-        )
-    checkpoints = sorted((path / "checkpoints").glob("step-*"))
-    if checkpoints:
-        raise ArtefactError(
-            f"The run {path} has no model yet. Resume it, or use its newest checkpoint: {checkpoints[-1]}."
-        )
-    raise ArtefactError(f"{path} is not a model folder: it has no {CONFIGURATION_FILE}.")
-
-
-def model_fingerprint(folder: Path) -> str:
-    """The fingerprint in a model folder's manifest; of a folder without one, the SHA-256 of its weight files."""
-    if (folder / MANIFEST).is_file():
-        return read_manifest(folder, "model", "checkpoint").fingerprint
-    digests = [record_file(folder / name).sha256 for name in weight_file_names(folder)]
-    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode("ascii")).hexdigest()
-
-
-def _read_entries(folder: Path) -> dict[str, Any]:
-    folder = resolve_model_folder(folder)
-    verify_files(folder, [CONFIGURATION_FILE])
-    return read_hugging_face_config(folder)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
-from bertsmith.model.folder import load_any_config
+from bertsmith.model.folder_configuration import load_any_config
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.reading import encode_for
 from bertsmith.tasks.seed_run import EncodedPart

@@ -15,7 +15,8 @@ from bertsmith.core.artefact import MANIFEST, read_manifest, require_free
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import ConfigurationError, InputError, MismatchedArtefact
 from bertsmith.model.bert import BertForMaskedLM, BertForPreTraining
-from bertsmith.model.folder import load_model, resolve_model_folder
+from bertsmith.model.folder import load_model
+from bertsmith.model.folder_configuration import load_tokenizer, resolve_model_folder
 from bertsmith.tasks.catalogue import find_task
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.inference import InferenceSettings
@@ -26,7 +27,6 @@ from bertsmith.tasks.tables import OnError
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_model import TaskModel, network_outputs
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.evaluation import HeldOutScores, guess_held_out
 from bertsmith.training.held_out_breakdown import HeldOutBreakdown, break_down
 from bertsmith.training.minimal_pairs import (
@@ -191,7 +191,7 @@ def _evaluate_on_text(config: EvaluateConfig, data: Path) -> TextScores:
 def _evaluate_on_pairs(config: EvaluateConfig) -> MinimalPairScores:
     assert config.minimal_pairs is not None  # settings are checked when they are made
     folder = resolve_model_folder(config.model)
-    tokenizer = Tokenizer.load(folder)
+    tokenizer = load_tokenizer(folder)
     model = load_model(BertForMaskedLM, folder)
     pairs = read_minimal_pairs(config.minimal_pairs, tokenizer, model.config.max_position_embeddings)
     config.runtime.place(model)

@@ -13,7 +13,8 @@ from bertsmith.batches.token_budget import within_tokens
 from bertsmith.core.configuration import Settings
 from bertsmith.core.errors import InputError
 from bertsmith.model.bert import BertForMaskedLM
-from bertsmith.model.folder import load_model, resolve_model_folder
+from bertsmith.model.folder import load_model
+from bertsmith.model.folder_configuration import load_tokenizer, resolve_model_folder
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.text.pieces import MASK
 from bertsmith.text.tokenizer import Tokenizer
@@ -68,7 +69,7 @@ def fill(config: FillConfig) -> FillResult:
             ArtefactError for a model without a masked-LM head
     """
     folder = resolve_model_folder(config.model)
-    tokenizer = Tokenizer.load(folder)
+    tokenizer = load_tokenizer(folder)
     model = load_model(BertForMaskedLM, folder)
     sequences = [_encode(text, tokenizer, model.config.max_position_embeddings) for text in config.texts]
     config.runtime.place(model)

@@ -10,7 +10,7 @@ import torch
 from bertsmith.batches.token_budget import BATCH_TOKENS, within_tokens
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactError, ConfigurationError, InputError
-from bertsmith.model.folder import resolve_model_folder
+from bertsmith.model.folder_configuration import load_tokenizer, resolve_model_folder
 from bertsmith.model.task_networks import SequenceClassifier, TaskNetwork, TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples
 from bertsmith.tasks.inference import InferenceSettings
@@ -46,7 +46,7 @@ class TaskModel:
         """
         folder = resolve_model_folder(Path(folder))
         task, limits = load_task(folder)
-        tokenizer = Tokenizer.load(folder)
+        tokenizer = load_tokenizer(folder)
         network = load_network(task, folder, tokenizer)
         if isinstance(network, SequenceClassifier | TokenClassifier):
             _require_same_outputs(network, task, folder)

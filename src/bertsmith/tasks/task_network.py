@@ -12,7 +12,8 @@ from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
-from bertsmith.model.folder import load_any_config, load_bilstm_config, load_model, resolve_model_folder
+from bertsmith.model.folder import load_model
+from bertsmith.model.folder_configuration import load_any_config, load_bilstm_config, resolve_model_folder
 from bertsmith.model.task_networks import (
     BILSTM_COUNTERPARTS,
     GPT_COUNTERPARTS,

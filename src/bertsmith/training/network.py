@@ -10,7 +10,8 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel
-from bertsmith.model.folder import load_any_config, load_model, resolve_model_folder
+from bertsmith.model.folder import load_model
+from bertsmith.model.folder_configuration import load_any_config, resolve_model_folder
 from bertsmith.model.gpt import GptLanguageModel
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.text.token_store import TokenStore

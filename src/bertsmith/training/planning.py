@@ -21,7 +21,7 @@ from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.configuration import BertConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
-from bertsmith.model.folder import load_config, resolve_model_folder
+from bertsmith.model.folder_configuration import load_config, resolve_model_folder
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PLANNED, PretrainConfig
 from bertsmith.training.evaluation import unigram_loss, unigram_losses

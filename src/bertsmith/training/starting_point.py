@@ -8,11 +8,10 @@ import torch
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.cooccurrence import DISTANCES
-from bertsmith.model.folder import resolve_model_folder
+from bertsmith.model.folder_configuration import load_tokenizer
 from bertsmith.model.initialisation import InitialisationScheme, initialise
 from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState, load_state
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.loop import Position
@@ -62,7 +61,7 @@ def counts_for(scheme: InitialisationScheme, store: TokenStore) -> TextCounts | 
 
 def require_same_vocabulary(model_folder: Path, store: TokenStore) -> None:
     """Refuse a model that was trained with another vocabulary than the store's."""
-    model, text = Tokenizer.load(resolve_model_folder(model_folder)).fingerprint, store.tokenizer.fingerprint
+    model, text = load_tokenizer(model_folder).fingerprint, store.tokenizer.fingerprint
     if model != text:
         raise MismatchedArtefact(
             f"The model {model_folder} has the vocabulary {model[:16]}..., the token store {store.folder} "

@@ -23,7 +23,13 @@ from bertsmith.core.configuration import Settings, build_settings
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.core.randomness import generator
-from bertsmith.model.folder import load_any_config, model_fingerprint, resolve_model_folder, save_model
+from bertsmith.model.folder import save_model
+from bertsmith.model.folder_configuration import (
+    load_any_config,
+    load_tokenizer,
+    model_fingerprint,
+    resolve_model_folder,
+)
 from bertsmith.tasks.finetuning_settings import FinetuneRuntimeSettings, FinetuneTrainingSettings
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.input_limits import InputLimits
@@ -37,7 +43,6 @@ from bertsmith.tasks.task_card import task_card
 from bertsmith.tasks.task_file import save_task
 from bertsmith.tasks.task_model import TaskModel
 from bertsmith.tasks.task_network import load_network
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.machine import MachineSettings
 from bertsmith.training.precision import PrecisionName, choose_precision
 
@@ -153,7 +158,7 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
             f"max_seq_length {settings.inputs.max_seq_length} is more than the {positions} positions that {source} "
             f"has. Lower it."
         )
-    tokenizer = Tokenizer.load(source)
+    tokenizer = load_tokenizer(source)
     rows, parts = _parts(settings, examples)
     train = encode_for(shape, task, rows, tokenizer, settings.inputs)
     if train.num_cut:

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter
 from bertsmith.core.artefact import MANIFEST, Manifest, require_free, verify_artefact
 from bertsmith.core.console import console
 from bertsmith.core.errors import ArtefactExists, ConfigurationError, InputError, MismatchedArtefact
-from bertsmith.model.folder import model_fingerprint, resolve_model_folder
+from bertsmith.model.folder_configuration import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.columns import ColumnSettings
 from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig

@@ -23,7 +23,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from bertsmith.core.artefact import read_manifest, record_file
 from bertsmith.core.console import console, progress_line
 from bertsmith.core.errors import InputError
-from bertsmith.model.folder import model_fingerprint, resolve_model_folder
+from bertsmith.model.folder_configuration import model_fingerprint, resolve_model_folder
 from bertsmith.tasks.inference import InferenceSettings
 from bertsmith.tasks.parts import find_part
 from bertsmith.tasks.sentences.glue import AX, GLUE, folder_of
