@@ -1,15 +1,18 @@
 """The verb `quickstart`: the whole chain on text that every Python ships, in five minutes on two cores.
 
 docstrings -> vocabulary -> token store -> a small BERT -> fine-tuned on a task, beside the same network untrained
+
+What a stage makes is there whole or not at all, so a quickstart that was stopped goes on by the same command: stages
+whose folders are there are passed, pre-training and fine-tuning go on where they were.
 """
 
 import datetime
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -18,20 +21,20 @@ from pydantic_core import to_json
 from bertsmith.core.artefact import read_manifest, require_free
 from bertsmith.core.configuration import Settings
 from bertsmith.core.console import console
+from bertsmith.core.errors import StoppedBySignal
 from bertsmith.core.randomness import generator
 from bertsmith.model.configuration import BertConfig
-from bertsmith.model.folder import load_config
+from bertsmith.model.folder_configuration import load_config
 from bertsmith.study.comparison import Comparison
-from bertsmith.study.documentation_data import QuickstartData, write_quickstart_data
+from bertsmith.study.documentation_data import QuickstartData
+from bertsmith.study.quickstart_folder import accuracies, collected, pretrained, take_folder, write_whole
 from bertsmith.study.report import FilledMask, Findings, Pretraining, TaskTrial, render
 from bertsmith.study.stages import StageLog
 from bertsmith.study.word_order import word_count_accuracy
 from bertsmith.tasks.filling import FillConfig, fill
-from bertsmith.tasks.finetuning_result import FinetuneResult
 from bertsmith.tasks.finetuning_settings import FinetuneConfig, FinetuneTrainingSettings
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.task_data import TaskDataSettings
-from bertsmith.tasks.task_finetuning import finetune_task
 from bertsmith.text.pieces import MASK
 from bertsmith.text.preparation import PrepareConfig, prepare
 from bertsmith.text.token_store import TokenStore
@@ -39,13 +42,13 @@ from bertsmith.text.vocabulary import VocabConfig, vocab
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.plateau import held_out_losses
-from bertsmith.training.pretraining import PretrainResult, pretrain
-from bertsmith.training.run import read_run
+from bertsmith.training.run import only_writer
 
 VOCABULARY_SIZE = 8_192
 FILLED_SENTENCES = 6
 REPORT = "report.html"
 RESULTS = "results.json"  # the same findings for machines
+_SECONDS = "seconds.json"  # of each stage
 
 NEXT_COMMANDS = """\
 bertsmith vocab    my-text/*.txt --out vocabulary
@@ -67,61 +70,79 @@ class QuickstartConfig(Settings):
 
 
 def quickstart(config: QuickstartConfig) -> Path:
-    """Run the chain; returns the report, an HTML page."""
-    require_free(config.out)
+    """Run the chain, or go on with one that was stopped; returns the report, an HTML page."""
     if config.dry_run:
+        require_free(config.out)
         return _rehearse(config)
-    out, log = config.out, StageLog(total=7)
+    take_folder(config.out, config.model_dump(mode="json", exclude={"out", "dry_run"}))
+    report = config.out / REPORT
+    if report.exists():
+        console.print(f"This quickstart was done before. Its report is {report}.", soft_wrap=True)
+        return report
+    with only_writer(config.out):
+        try:
+            return _run_chain(config)
+        except (KeyboardInterrupt, StoppedBySignal):
+            raise StoppedBySignal(
+                f"Stopped. What is done is kept in {config.out}; the same command goes on with it."
+            ) from None
+
+
+def _run_chain(config: QuickstartConfig) -> Path:
+    """All stages, but for what is there of them."""
+    out, log = config.out, StageLog(config.out / _SECONDS, total=7)
 
     with log.stage("Collect what Python ships with") as made:
-        data = write_quickstart_data(out / "data", config.seed)
+        data = collected(out / "data", config.seed)
         made(_describe_text(data))
 
     with log.stage("Learn a vocabulary") as made:
-        vocabulary = vocab(VocabConfig(inputs=(str(data.text),), size=VOCABULARY_SIZE, out=out / "vocabulary"))
+        vocabulary = out / "vocabulary"
+        if not vocabulary.exists():
+            vocab(VocabConfig(inputs=(str(data.text),), size=VOCABULARY_SIZE, out=vocabulary))
         made(f"{VOCABULARY_SIZE:,} pieces of words")
 
     with log.stage("Prepare the text") as made:
-        store_folder = prepare(PrepareConfig(inputs=(str(data.text),), vocab=vocabulary, out=out / "store"))
-        store = TokenStore.open(store_folder)
+        if not (out / "store").exists():
+            prepare(PrepareConfig(inputs=(str(data.text),), vocab=vocabulary, out=out / "store"))
+        store = TokenStore.open(out / "store")
         made(f"{store.train.num_tokens:,} tokens in {store.train.num_sentences:,} sentences")
 
     with log.stage("Pre-train") as made:
-        settings = pretraining_settings(config, store_folder)
-        pretrained = pretrain(settings)
-        network = load_config(BertConfig, pretrained.model)
-        made(f"{_describe(network)}: {pretrained.steps:,} steps, {pretrained.tokens:,} tokens")
+        run = pretrained(pretraining_settings(config, store.folder))
+        network = load_config(BertConfig, run.model)
+        facts = read_manifest(run.model, "model").facts
+        made(f"{_describe(network)}: {facts['steps']:,} steps, {facts['tokens_seen']:,} tokens")
 
     with log.stage("Fine-tune, with and without pre-training") as made:
-        with_it = finetune_task(finetuning_settings(config, pretrained.model, data, out / "finetuned"))
-        without = finetune_task(finetuning_settings(config, pretrained.model, data, out / "untrained", "random"))
-        comparison = Comparison(accuracies(with_it), accuracies(without), len(data.dev))
+        with_it = accuracies(finetuning_settings(config, run.model, data, out / "finetuned"))
+        without = accuracies(finetuning_settings(config, run.model, data, out / "untrained", "random"))
+        comparison = Comparison(with_it, without, len(data.dev))
         made(
             f"{2 * config.seeds} runs on {len(data.train):,} examples; {100 * comparison.gain:+.1f} points of accuracy"
         )
 
     with log.stage("Fill in hidden words") as made:
-        fills = fill_hidden_words(pretrained.model, store, data.unread_sentences, config.seed)
+        fills = fill_hidden_words(run.model, store, data.unread_sentences, config.seed)
         right = sum(filled.hidden_word == filled.guesses[0][0] for filled in fills)
         made(f"{right} of {len(fills)} right at the first guess")
 
     with log.stage("Write the report") as made:
-        report = out / REPORT
         findings = Findings(
             made_at=datetime.date.today().isoformat(),
-            machine=_machine(read_run(settings.out, {}).precision),
+            machine=_machine(run.precision),
             seconds=log.seconds,
-            pretraining=describe_pretraining(settings.out, network, pretrained),
+            pretraining=describe_pretraining(run.folder, network, facts),
             trial=_trial(data, comparison),
             fills=fills,
             stages=log.stages,
             next_commands=NEXT_COMMANDS,
         )
-        report.write_text(render(findings), encoding="utf-8")
         (out / RESULTS).write_bytes(to_json(findings, indent=2) + b"\n")
+        write_whole(out / REPORT, render(findings))
         made("one HTML page: open it in a browser")
     console.print(f"{comparison.outcome.value}. {comparison.in_words()}", style="bold", markup=False, soft_wrap=True)
-    return report
+    return out / REPORT
 
 
 def pretraining_settings(config: QuickstartConfig, store: Path) -> PretrainConfig:
@@ -157,11 +178,6 @@ def finetuning_settings(
     )
 
 
-def accuracies(result: FinetuneResult) -> list[float]:
-    """Dev accuracy of each seed."""
-    return [run.dev["dev"]["accuracy"] for run in result.seeds]
-
-
 def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed: int) -> list[FilledMask]:
     """Hide a word of sentences drawn by lot, and let the model guess: three letters or more, one piece."""
     rng = generator(seed, "quickstart/hidden words")
@@ -183,18 +199,21 @@ def fill_hidden_words(model: Path, store: TokenStore, pool: Sequence[str], seed:
     ]
 
 
-def describe_pretraining(run: Path, network: BertConfig, result: PretrainResult) -> Pretraining:
-    """The run's curves and scores, and the floor that they are compared with."""
-    assert result.held_out is not None  # the text has thousands of documents, so some are held out
+def describe_pretraining(run: Path, network: BertConfig, facts: Mapping[str, Any]) -> Pretraining:
+    """The run's curves and scores, and the floor that they are compared with.
+
+    facts  of its model's manifest; the text has thousands of documents, so some are held out
+    """
     training, scored = curves_over_minutes(run)
+    held_out = facts["held_out"]
     return Pretraining(
         network=_describe(network),
         training=training,
         held_out=scored,
-        unigram_loss=read_manifest(result.model, "model").facts["unigram_loss"],
-        token_loss=result.held_out.token_loss,
-        token_accuracy=result.held_out.token_accuracy,
-        nsp_accuracy=result.held_out.nsp_accuracy,
+        unigram_loss=facts["unigram_loss"],
+        token_loss=held_out["token_loss"],
+        token_accuracy=held_out["token_accuracy"],
+        nsp_accuracy=held_out["nsp_accuracy"],
     )
 
 
@@ -213,7 +232,9 @@ def _rehearse(config: QuickstartConfig) -> Path:
     """Pass every stage with seconds of training, in a folder that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         short = {"out": Path(folder) / "quickstart", "minutes": 0.05, "seeds": 1, "dry_run": False}
-        quickstart(config.model_copy(update=short))
+        short_config = config.model_copy(update=short)
+        short_config.out.mkdir()
+        _run_chain(short_config)
     console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
     return config.out / REPORT
 

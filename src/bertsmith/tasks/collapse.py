@@ -7,7 +7,7 @@ with the second, or with the first and dev predictions no better than blind ones
 nothing is restarted behind anyone's back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bertsmith.core.console import console
 
@@ -41,27 +41,29 @@ class LossComparison:
         return f"the training loss, {self.mean:.3f}, is not below {blind:.3f}, what guessing blindly costs"
 
 
+@dataclass
 class CollapseWatch:
     """Watches one run; says on the screen, once, when it first looks as if nothing is learnt.
 
     first_sign  the optimiser step after which the first sign was seen; None: none yet
+    tenth       how many tenths of the run are over
+    losses      of the tenth that is under way
     """
 
-    def __init__(self, seed: int):
-        self.first_sign: int | None = None
-        self._seed = seed
-        self._tenth = 0
-        self._losses = LossComparison()
+    seed: int
+    first_sign: int | None = None
+    tenth: int = 0
+    losses: LossComparison = field(default_factory=LossComparison)
 
     def after_step(self, step: int, progress: float, loss: float, blind_loss: float, num_examples: int) -> None:
         """Take in a step (mean losses over `num_examples`). At the end of each tenth of the run it is judged."""
-        self._losses.add(loss, blind_loss, num_examples)
+        self.losses.add(loss, blind_loss, num_examples)
         tenth = int(progress * 10 + 1e-9)
-        if tenth > self._tenth:
-            sign = self._losses.sign()
+        if tenth > self.tenth:
+            sign = self.losses.sign()
             if progress >= _WATCH_FROM - 1e-9 and sign is not None:
                 self.note(step, sign)
-            self._tenth, self._losses = tenth, LossComparison()
+            self.tenth, self.losses = tenth, LossComparison()
 
     def note(self, step: int, sign: str) -> None:
         """Say that a sign was seen after `step`, if it is the first."""
@@ -69,7 +71,7 @@ class CollapseWatch:
             return
         self.first_sign = step
         console.print(
-            f"seed {self._seed}, step {step:,}: {sign}. So far it is no better than guessing; the run goes on.",
+            f"seed {self.seed}, step {step:,}: {sign}. So far it is no better than guessing; the run goes on.",
             style="yellow",
             soft_wrap=True,
         )

@@ -1,6 +1,6 @@
 """The runs of a fine-tuning: every seed in every cell of the grid, each made once, and again if it collapses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,13 @@ from torch import Tensor
 from bertsmith.core.console import console
 from bertsmith.model.bilstm_configuration import BiLstmConfig
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
-from bertsmith.model.folder import load_any_config
+from bertsmith.model.folder_configuration import load_any_config
 from bertsmith.model.initialisation import initialise
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.finetuning_result import CellResult, best_cell, best_run
 from bertsmith.tasks.finetuning_settings import FinetuneConfig
-from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns
-from bertsmith.tasks.seed_run import EncodedPart, SeedResult, SeedSettings, run_seed
+from bertsmith.tasks.finished_runs import FinishedRun, FinishedRuns, StartedRun
+from bertsmith.tasks.seed_run import EncodedPart, RunState, SeedResult, SeedSettings, run_seed
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_network import load_network, new_network
 from bertsmith.text.tokenizer import Tokenizer
@@ -92,11 +92,9 @@ def _run_once(shop: Workshop, cell: Mapping[str, float], seed: int) -> FinishedR
     if done is not None:
         console.print(f"{_sentence(cell, done.result)} (done before)", soft_wrap=True)
         return done
-    log: list[Mapping[str, Any]] = []
-    result, weights = _train(shop, cell, seed, log.append)
-    run = FinishedRun(result, tuple(log))
+    run, weights = _train(shop, cell, seed)
     shop.finished.add(key, run, weights)
-    console.print(_sentence(cell, result), soft_wrap=True)
+    console.print(_sentence(cell, run.result), soft_wrap=True)
     return run
 
 
@@ -128,13 +126,11 @@ def weights_of(shop: Workshop, chosen: CellResult, best: SeedResult) -> Mapping[
     """The float32 weights of a run that is done; if they are gone, the run is made again, which gives the same."""
     key = _key(shop, chosen.cell, best.seed)
     weights = shop.finished.weights(key)
-    return _train(shop, chosen.cell, best.seed, lambda entry: None)[1] if weights is None else weights
+    return _train(shop, chosen.cell, best.seed)[1] if weights is None else weights
 
 
-def _train(
-    shop: Workshop, cell: Mapping[str, float], seed: int, log: Callable[[Mapping[str, Any]], None]
-) -> tuple[SeedResult, Mapping[str, Tensor]]:
-    """Make a run; `log` gets its lines on the way. Returns what came out, and its best weights in float32."""
+def _train(shop: Workshop, cell: Mapping[str, float], seed: int) -> tuple[FinishedRun, Mapping[str, Tensor]]:
+    """Make a run, or go on with it after its last whole epoch. Returns it, and its best weights in float32."""
     config = shop.config.with_cell(cell)
     settings = SeedSettings(
         task=shop.task,
@@ -148,7 +144,28 @@ def _train(
         device=config.runtime.take_device(),
         precision=shop.precision,
     )
-    return run_seed(settings, _new_network(shop, seed), shop.train.encoded, shop.dev, seed, log)
+    key, log = _key(shop, cell, seed), list[Mapping[str, Any]]()
+    before = None
+    if (started := shop.finished.find_started(key)) is not None:
+        run, tensors = started
+        before = run.state, tensors
+        log.extend(run.log)
+        console.print(f"{_settings(cell, seed)} goes on after epoch {len(run.state.epochs)}", soft_wrap=True)
+
+    def keep(state: RunState, tensors: Mapping[str, Tensor]) -> None:
+        shop.finished.add_epoch(key, StartedRun(state, tuple(log)), tensors)
+
+    result, weights = run_seed(
+        settings,
+        _new_network(shop, seed),
+        shop.train.encoded,
+        shop.dev,
+        seed,
+        log.append,
+        before=before,
+        keep=keep,
+    )
+    return FinishedRun(result, tuple(log)), weights
 
 
 def _new_network(shop: Workshop, seed: int) -> TaskNetwork:
@@ -164,5 +181,8 @@ def _new_network(shop: Workshop, seed: int) -> TaskNetwork:
 def _sentence(cell: Mapping[str, float], run: SeedResult) -> str:
     scores = ", ".join(f"{part} {name} {value:.4f}" for part, row in run.dev.items() for name, value in row.items())
     collapse = f"; collapsed: {run.collapse}" if run.collapse else ""
-    settings = "".join(f"{name} {value:g}, " for name, value in cell.items())
-    return f"{settings}seed {run.seed}, after epoch {run.kept_epoch}: {scores}{collapse}"
+    return f"{_settings(cell, run.seed)}, after epoch {run.kept_epoch}: {scores}{collapse}"
+
+
+def _settings(cell: Mapping[str, float], seed: int) -> str:
+    return "".join(f"{name} {value:g}, " for name, value in cell.items()) + f"seed {seed}"

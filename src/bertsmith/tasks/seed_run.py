@@ -95,7 +95,23 @@ class EncodedPart:
     encoded: EncodedExamples
 
 
+@dataclass(frozen=True)
+class RunState:
+    """What a run knows between two epochs. With the network that it began with and its tensors it goes on to the bit.
+
+    epochs     those that are over
+    remaining  as `UsedPieces` has it
+    """
+
+    epochs: tuple[EpochResult, ...]
+    watch: CollapseWatch
+    remaining: tuple[float, ...]
+    seconds: float
+
+
+Tensors = Mapping[str, Tensor]  # "weights.NAME", "means.KIND.NAME", "best.NAME"
 Record = Callable[[Mapping[str, object]], None]
+Keep = Callable[[RunState, Tensors], None]
 
 
 def run_seed(
@@ -105,10 +121,15 @@ def run_seed(
     dev: Mapping[str, EncodedPart],
     seed: int,
     record: Record,
+    *,
+    before: tuple[RunState, Tensors] | None = None,
+    keep: Keep | None = None,
 ) -> tuple[SeedResult, Mapping[str, Tensor]]:
     """Fine-tune `model` (initialised, in float32) for some epochs; dev is scored after each.
 
     record   takes a line of metrics.jsonl
+    before   what the same run gave to `keep` before it was killed: it goes on after that epoch
+    keep     takes, after each epoch but the last, what it takes to go on (views: copy what must last)
     returns  the result, and the float32 weights of the epoch that is kept (views: copy what must last)
     """
     settings.layers.freeze(model)
@@ -117,27 +138,32 @@ def run_seed(
     }
     rate_factor = settings.layers.rate_factor(model.config.num_hidden_layers)
     vocabulary = UsedPieces(model.to(settings.device), train, settings.loss)
+    state, tensors = before or (RunState((), CollapseWatch(seed), vocabulary.remaining, 0.0), {})
+    model.load_state_dict(_named(tensors, "weights"), strict=False)  # those that are not trained are as they were
+    vocabulary.go_on_from(state.remaining)
     optimiser = Optimiser(model, settings.optimiser, settings.precision, rate_factor)
     batches = TaskBatches(vocabulary.train, settings.batch_size, derive_seed(seed, "fine-tuning order"))
-    watch = CollapseWatch(seed)
+    epochs, watch, best = list(state.epochs), state.watch, _BestEpoch(settings.patience)
+    for epoch in epochs:  # those before the kill, if there are any
+        best.after_epoch(epoch, primary_score(epoch.dev, settings.task), lambda: _named(tensors, "best"))
+    steps_done = len(epochs) * batches.batches_per_epoch
+    optimiser.load_state(_named(tensors, "means"), steps_done)
     total_steps = settings.epochs * batches.batches_per_epoch
     steps = training_steps(
         settings.task.objective(model, vocabulary.train, settings.loss),
         batches,
         optimiser,
         duration=Duration(steps=total_steps),
-        start=Position(TaskCursor()),
+        start=Position(TaskCursor(len(epochs)), steps_done, state.seconds),
         seed=seed,
         device=settings.device,
         micro_batch_size=settings.micro_batch_size,
     )
-    started = time.monotonic()
-    epochs: list[EpochResult] = []
+    started = time.monotonic() - state.seconds
 
     def weights_now() -> Mapping[str, Tensor]:
         return vocabulary.all_weights(optimiser.float32_weights())
 
-    best = _BestEpoch(settings.patience)
     losses = LossComparison()  # of this epoch
     with progress_line(f"seed {seed}", total=total_steps) as line:
         for step in steps:
@@ -159,12 +185,16 @@ def run_seed(
                 best.after_epoch(epochs[-1], primary_score(epochs[-1].dev, settings.task), weights_now)
                 if best.is_out_of_patience:
                     break
+                if keep is not None and done < total_steps:
+                    state = RunState(tuple(epochs), watch, vocabulary.remaining, time.monotonic() - started)
+                    weights = optimiser.float32_weights()
+                    keep(state, _grouped(weights=weights, means=optimiser.state(), best=best.weights))
     vocabulary.widen(optimiser.float32_weights())
-    kept, weights = best.kept, best.weights
+    kept, kept_weights = best.kept, best.weights
     if settings.patience is None:
-        kept, weights = len(epochs), weights_now()
+        kept, kept_weights = len(epochs), weights_now()
     seconds = time.monotonic() - started
-    return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **weights}
+    return SeedResult(seed, tuple(epochs), kept, watch.first_sign, seconds), {**frozen, **kept_weights}
 
 
 def predict_part(network: TaskNetwork, task: Task[Any, Any], part: EncodedPart) -> list[Any]:
@@ -176,6 +206,17 @@ def predict_part(network: TaskNetwork, task: Task[Any, Any], part: EncodedPart) 
 def primary_score(dev: Mapping[str, Mapping[str, float]], task: Task[Any, Any]) -> float:
     """The primary metric on the first dev part."""
     return next(iter(dev.values()))[task.metrics[0]]
+
+
+def _grouped(**groups: Mapping[str, Tensor]) -> Tensors:
+    """Groups of tensors, each as "GROUP.NAME"."""
+    return {f"{group}.{name}": tensor for group, its_own in groups.items() for name, tensor in its_own.items()}
+
+
+def _named(tensors: Tensors, group: str) -> dict[str, Tensor]:
+    """One group of them under their own names."""
+    start = f"{group}."
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 class _BestEpoch:

@@ -10,7 +10,8 @@ What `--out` holds, written whole or not at all:
     report.html     all of this to look at, and what the model in `model/` does well and badly on dev
     dev-predictions.jsonl, ...  its predictions for each dev part
 
-Runs that are done wait in `OUT.unfinished` until all are: the same command again goes on where a killed one was.
+Until then runs that are done, and the one that is under way as it was after its last whole epoch, wait in
+`OUT.unfinished`: the same command again goes on where a killed one was.
 """
 
 import json
@@ -22,7 +23,9 @@ from typing import Any
 
 from bertsmith.core.artefact import require_free, stage_artefact
 from bertsmith.core.console import console
-from bertsmith.model.folder import model_fingerprint, resolve_model_folder, save_model
+from bertsmith.core.errors import StoppedBySignal
+from bertsmith.model.folder import save_model
+from bertsmith.model.folder_configuration import load_tokenizer, model_fingerprint, resolve_model_folder
 from bertsmith.tasks.dev_predictions import write_predictions
 from bertsmith.tasks.encoded_parts import encode_parts
 from bertsmith.tasks.finetuning_result import (
@@ -43,7 +46,6 @@ from bertsmith.tasks.seed_run import EncodedPart, predict_part
 from bertsmith.tasks.task import require_usable_loss
 from bertsmith.tasks.task_data import TaskData, load_task_data
 from bertsmith.tasks.task_file import save_task
-from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.metrics_log import METRICS_FILE, read_metrics
 from bertsmith.training.precision import choose_precision
 from bertsmith.training.processes import require_alone
@@ -56,30 +58,52 @@ def finetune_task(config: FinetuneConfig) -> FinetuneResult:
     """Fine-tune once with each seed in each cell of the grid; keep the best, write everything down."""
     require_alone("finetune")
     require_free(config.out)
+    if config.dry_run:
+        return _rehearse(config)
+    finished = FinishedRuns(config.out)
+    with finished.held():
+        try:
+            result = _finetune(*_read(config), finished)
+        except KeyboardInterrupt:
+            if not any(finished.folder.glob("*")):
+                raise
+            raise StoppedBySignal(
+                f"Stopped. Whole runs and epochs are kept in {finished.folder}; the same command goes on after them."
+            ) from None
+    console.print(
+        f"The model of seed {result.best_seed} is in {config.out / 'model'}, the report in {config.out / REPORT_FILE}",
+        soft_wrap=True,
+    )
+    return result
+
+
+def _read(config: FinetuneConfig) -> tuple[FinetuneConfig, TaskData]:
+    """The settings with those that the task recommends, and the data, which go together."""
     data = load_task_data(config.task_data, config.columns, config.seed)
     config = config.with_recommended(data.task)
     require_usable_loss(data.task, config.loss)
-    if not config.dry_run:
-        result = _finetune(config, data)
-        console.print(
-            f"The model of seed {result.best_seed} is in {config.out / 'model'}, the report in "
-            f"{config.out / REPORT_FILE}",
-            soft_wrap=True,
-        )
-        return result
+    return config, data
+
+
+def _rehearse(given: FinetuneConfig) -> FinetuneResult:
+    """Pass every stage with one short run in a folder that is thrown away."""
+    config, data = _read(given)
     with tempfile.TemporaryDirectory(prefix="bertsmith-dry-run-") as folder:
         first_cell = {**config.grid.cells()[0], "epochs": 1, "restarts": 0}
         training = config.training.model_copy(update=first_cell)
         short = {"out": Path(folder) / "finetuned", "seeds": 1, "training": training, "grid": GridSettings()}
-        result = _finetune(config.model_copy(update=short), data.first(_REHEARSAL_EXAMPLES))
+        short_config = config.model_copy(update=short)
+        finished = FinishedRuns(short_config.out)
+        with finished.held():
+            result = _finetune(short_config, data.first(_REHEARSAL_EXAMPLES), finished)
     console.print(f"Dry run: every stage passed. {config.out} was not written.", soft_wrap=True)
     return replace(result, out=config.out)
 
 
-def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
+def _finetune(config: FinetuneConfig, data: TaskData, finished: FinishedRuns) -> FinetuneResult:
     """Encode, train with each seed in each cell of the grid, write."""
     source = resolve_model_folder(config.model)
-    tokenizer = Tokenizer.load(source)
+    tokenizer = load_tokenizer(source)
     train, dev = encode_parts(data, tokenizer, source, config.inputs)
     precision = choose_precision(config.runtime.precision, config.runtime.take_device())
     provenance: dict[str, Any] = {
@@ -95,7 +119,7 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
         train=train,
         dev=dev,
         provenance=provenance,
-        finished=FinishedRuns(config.out),
+        finished=finished,
         precision=precision,
         micro_batch_size=config.runtime.examples_at_once(train.encoded),
     )
@@ -117,7 +141,7 @@ def _finetune(config: FinetuneConfig, data: TaskData) -> FinetuneResult:
             first = next(iter(dev))
             tuned = data.task.tuned(predictions[first], dev[first].examples.rows)
             save_task(inner.folder, tuned, config.inputs, seed=best.seed)
-    shop.finished.remove()
+    finished.remove()
     return result
 
 

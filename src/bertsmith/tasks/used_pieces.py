@@ -8,7 +8,7 @@ small network's weights, or of one for many languages. The result is that of tra
 Legend: V pieces, U of them in the training texts, H hidden size.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -80,6 +80,16 @@ class UsedPieces:
         """
         for narrow in self._narrow:
             narrow.remaining *= 1.0 - decay * rate_factor(narrow.name)
+
+    @property
+    def remaining(self) -> tuple[float, ...]:
+        """What is left of the rows of each table that are not trained, as a share."""
+        return tuple(narrow.remaining for narrow in self._narrow)
+
+    def go_on_from(self, remaining: Sequence[float]) -> None:
+        """Take what was left of those rows when the same network had learnt for some steps."""
+        for narrow, share in zip(self._narrow, remaining, strict=True):
+            narrow.remaining = share
 
     def all_weights(self, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights that are trained, float32, with tables of all pieces in place of the narrow ones."""
