@@ -106,12 +106,12 @@ class TokenTable:
         """
         if not 0 <= index < self.num_blocks:
             raise IndexError(f"block {index} of {self.num_blocks}")
-        path = self._folder / shard_name(self._split, int(self._shard[index]))
+        shard = int(self._shard[index])
         try:
             with self._lock:  # Arrow does not promise that one reader serves two threads at a time
-                rows = self._reader(int(self._shard[index]), path).get_batch(int(self._batch[index])).column(0)
+                rows = self._reader(shard).get_batch(int(self._batch[index])).column(0)
         except (pa.ArrowException, OSError) as error:
-            raise DamagedArtefact(f"{path} is damaged: {error}. Restore the file from a copy.") from None
+            raise DamagedArtefact(f"{self._path(shard)} is damaged: {error}. Restore the file from a copy.") from None
         sentences = rows.values
         block = TokenBlock(
             token_ids=sentences.values.to_numpy(zero_copy_only=True),
@@ -121,7 +121,9 @@ class TokenTable:
         )
         found = (len(block.document_offsets) - 1, block.document_offsets[-1], block.sentence_offsets[-1])
         if found != (self._documents[index], self._sentences[index], self._tokens[index]):
-            raise DamagedArtefact(f"{path} is damaged: block {index} is not as {INDEX_FILE} says. Restore the folder.")
+            raise DamagedArtefact(
+                f"{self._path(shard)} is damaged: block {index} is not as {INDEX_FILE} says. Restore the folder."
+            )
         return block
 
     def block_of_document(self, document: int) -> int:
@@ -130,10 +132,13 @@ class TokenTable:
             raise IndexError(f"document {document} of {self.num_documents}")
         return int(np.searchsorted(self._document_ends, document, side="right"))
 
-    def _reader(self, shard: int, path: Path) -> pa.ipc.RecordBatchFileReader:
+    def _reader(self, shard: int) -> pa.ipc.RecordBatchFileReader:
         if shard not in self._readers:
-            self._readers[shard] = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._readers[shard] = pa.ipc.open_file(pa.memory_map(str(self._path(shard))))
         return self._readers[shard]
+
+    def _path(self, shard: int) -> Path:
+        return self._folder / shard_name(self._split, shard)
 
 
 class TokenStore:
