@@ -70,6 +70,18 @@ def preparation_table() -> str:
     return _table(head, rows)
 
 
+def elmo_table() -> str:
+    """A step of an ELMo: tokens and its share of the machine's own matrix product, by size."""
+    found = _read("elmo")
+    rows = [
+        f"| {size} | {one['tokens_per_second']:,.0f} | {one['share_of_peak']:.0%} "
+        f"({min(one['shares']):.0%} to {max(one['shares']):.0%}) | {one['peak_flops'] / 1e9:,.0f} |"
+        for size, one in found["sizes"].items()
+    ]
+    head = f"of the peak in {found['precision']}, {found['threads']} threads"
+    return _table(f"| size | tokens a second | {head} | the peak, GFLOP/s |", rows)
+
+
 def machine(folder: Path = BENCHMARKS) -> str:
     """What multiplied, in a sentence."""
     peaks = [found["peak_flops"] / 1e9 for found in _steps(folder).values()]

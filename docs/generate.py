@@ -10,7 +10,15 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 import bertsmith
-from benchmark_tables import BENCHMARKS, encoding_table, machine, preparation_table, profile_table, step_table
+from benchmark_tables import (
+    BENCHMARKS,
+    elmo_table,
+    encoding_table,
+    machine,
+    preparation_table,
+    profile_table,
+    step_table,
+)
 from bertsmith.cli import COMMANDS, Command, settings_class_of
 from bertsmith.flags import RESUME, Flag, flags_of, usage
 from bertsmith.tasks.catalogue import TASKS
@@ -61,6 +69,7 @@ def _content(name: str) -> str:
         "benchmark-steps-amx": lambda: step_table(BENCHMARKS / "amx"),
         "benchmark-profile": profile_table,
         "benchmark-encoding": encoding_table,
+        "benchmark-elmo": elmo_table,
         "benchmark-preparation": preparation_table,
         "by-the-clock": clock_table,
         "cost": cost_table,

@@ -80,7 +80,7 @@ def test_every_command_and_the_recipes_have_their_place_on_a_page():
     assert generate.blocks("benchmarks.md") == [
         *("benchmark-machine", "benchmark-steps", "benchmark-profile"),
         *("benchmark-machine-amx", "benchmark-steps-amx"),
-        *("benchmark-encoding", "benchmark-preparation"),
+        *("benchmark-encoding", "benchmark-preparation", "benchmark-elmo"),
     ]
     assert generate.blocks("scaling.md") == ["cost"]
     assert generate.blocks("results/small-budget.md") == [
