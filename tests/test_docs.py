@@ -98,7 +98,7 @@ def test_the_environment_that_the_page_gives_is_that_of_the_commands():
     assert " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()) + " python" in text
 
 
-# As the page says: the first batches, which steps are planned by, are shorter. The second has two networks of the first.
+# As the page says: the first batches, which steps are planned by, are shorter. The second has networks of the first.
 _OFF_BUDGET = {"masking": 0.0221, "masking-layers": 0.0221}
 
 
