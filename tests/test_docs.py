@@ -22,6 +22,7 @@ from bertsmith.core.artefact import MANIFEST, read_manifest, stage_artefact, ver
 from bertsmith.core.errors import DamagedArtefact
 from bertsmith.core.process_environment import ENVIRONMENT
 from bertsmith.flags import flags_of
+from bertsmith.model.configuration import BertConfig
 from bertsmith.study.cell import Cell, cell_settings, read_cell, require_same_cell
 from bertsmith.study.study_file import Study, load_study
 from bertsmith.study.study_tables import (
@@ -38,6 +39,7 @@ from bertsmith.text.token_store_writer import TokenStoreWriter
 from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import TrainingState
 from bertsmith.training.expected_loss import CURVES
+from bertsmith.training.flops import flops_per_token
 from bertsmith.training.held_out_breakdown import Band, HeldOutBreakdown, WordBand
 from bertsmith.training.loop import Position
 from bertsmith.training.machine import MachineSettings
@@ -259,6 +261,15 @@ def _rows_of(name: str) -> tuple[Study, list[StudyRow]]:
     for cell in map(read_cell, _cells_of(name)):
         cells[cell.variant].append(cell)
     return study, study_rows(study, cells)
+
+
+def test_what_a_core_makes_and_a_gpu_reads_is_as_the_page_on_scaling_says():
+    text = " ".join((ROOT / "docs/scaling.md").read_text(encoding="utf-8").split())
+    made = json.loads((ROOT / "docs/results/benchmarks/batch-making.json").read_text(encoding="utf-8"))
+    short, long = (made["tokens_per_second"][length] / 1e6 for length in ("128", "512"))
+    assert f"up to 128 tokens at {short:.1f} million tokens a second, and of up to 512 tokens at {long:.1f}" in text
+    base = BertConfig.of_size("base", vocab_size=30_522)
+    assert f"{0.45 * 989e12 / flops_per_token(base, 128, 0.15) / 1e6:.2f} million tokens a second of Base" in text
 
 
 def test_the_layers_that_the_page_tells_of_are_those_of_the_cells():

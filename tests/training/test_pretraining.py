@@ -20,7 +20,10 @@ from bertsmith.core.errors import (
     MismatchedArtefact,
     NonFiniteLoss,
 )
+from bertsmith.model.bert import BertForMaskedLM
+from bertsmith.model.folder import load_model, save_model
 from bertsmith.text.token_store import TokenStore
+from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.training.checkpoint import SET_ASIDE, go_back_to, list_checkpoints
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import unigram_loss
@@ -295,6 +298,38 @@ def test_settings_that_give_the_shape_of_init_are_left_as_they_are(store, tmp_pa
     pretrain(PretrainConfig.from_layers(layers))
     config = PretrainConfig.from_layers(layers, {"init": tmp_path / "run" / "model", "out": tmp_path / "on"})
     assert with_shape_of_init(config) is config
+
+
+@pytest.mark.parametrize(
+    ("model", "refusal"),
+    [
+        ({"hidden_size": 50, "num_attention_heads": 4}, ConfigurationError),
+        ({"network": "gpt"}, MismatchedArtefact),  # the finished run's is a BERT
+        ({}, DamagedArtefact),
+    ],
+)
+def test_what_cannot_begin_leaves_no_run_folder(finished_run, store, tmp_path, model, refusal):
+    init = tmp_path / "init"
+    shutil.copytree(finished_run / "model", init)
+    (init / "manifest.json").unlink()
+    if not model:
+        weights = init / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1])
+    changes = {"init": None if "hidden_size" in model else init, "model": model}
+    if model.get("network") == "gpt":
+        changes["data"] = {"objective": "next", "next_sentence": False}
+    with pytest.raises(refusal):
+        pretrain(small_config(store, tmp_path / "run", **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_screen_tells_once_what_init_lacks(finished_run, store, tmp_path, capsys):
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    model = load_model(BertForMaskedLM, finished_run)
+    save_model(model, encoder, Tokenizer.load(finished_run / "model"), model_card="")
+    pretrain(small_config(store, tmp_path / "run", init=encoder, training={"steps": 1}))
+    assert capsys.readouterr().err.count("initialised with seed") == 1
 
 
 def test_sequences_longer_than_the_network_of_init_are_refused_before_the_first_step(finished_run, store, tmp_path):

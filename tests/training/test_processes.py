@@ -21,7 +21,7 @@ from bertsmith.model.folder import load_model
 from bertsmith.training.checkpoint import list_checkpoints
 from bertsmith.training.metrics_log import read_metrics
 from bertsmith.training.pretraining import pretrain, resume_pretraining
-from bertsmith.training.processes import Processes, require_alone
+from bertsmith.training.processes import Processes, launch_name, require_alone
 
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0}
 SCRIPT = """
@@ -172,6 +172,19 @@ def test_a_process_lost_on_one_of_two_machines_is_replaced(store, tmp_path):
         _, errors = machine.communicate(timeout=180)
         assert machine.returncode == 0, errors
     load_model(BertForPreTraining, tmp_path / "run")
+
+
+def test_a_launch_has_a_name_of_its_own_without_rdzv_id(monkeypatch):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert launch_name() is None
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "bert")
+    assert launch_name() == "bert"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")  # what torchrun says where nothing was given
+    mine = launch_name()
+    assert mine == launch_name() not in (None, "none")
+    ask = "from bertsmith.training.processes import launch_name; print(launch_name())"
+    child = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() != mine  # its parent is another process
 
 
 def test_a_run_of_another_command_is_refused_however_often_torchrun_starts(store, tmp_path):

@@ -2,14 +2,16 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bertsmith.batches.pretraining import Cursor
 from bertsmith.core.errors import MismatchedArtefact
 from bertsmith.model.cooccurrence import DISTANCES
-from bertsmith.model.folder_configuration import load_tokenizer
+from bertsmith.model.folder_configuration import load_config, load_tokenizer, resolve_model_folder
 from bertsmith.model.initialisation import InitialisationScheme, initialise
+from bertsmith.model.weight_files import open_weight_files
 from bertsmith.text.pair_counts import TextCounts, count_text
 from bertsmith.text.token_store import TokenStore
 from bertsmith.training.checkpoint import TrainingState, load_state
@@ -45,11 +47,17 @@ def load_starting_point(
 
 
 def require_starting_point(config: PretrainConfig, store: TokenStore) -> None:
-    """Refuse a network that cannot be, or an --init that cannot be used, while there is no run folder yet."""
-    network_config(config, store.tokenizer)
+    """Refuse a network that cannot be, or an --init that cannot be used, while there is no run folder yet.
+
+    Of the weights only the heads of their files are read: all of them are when training begins.
+    """
+    network = network_config(config, store.tokenizer)
     if config.init is not None:
         require_same_vocabulary(config.init, store)
-        load_network(config, config.init)
+        family: type[Any] = type(network)
+        load_config(family, config.init)
+        with open_weight_files(resolve_model_folder(config.init), network.weight_names.plain):
+            pass
 
 
 def counts_for(scheme: InitialisationScheme, store: TokenStore) -> TextCounts | None:
