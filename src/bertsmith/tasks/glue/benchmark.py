@@ -174,7 +174,7 @@ def _done_before(plan: _Plan) -> FinetuneResult | None:
             f"another --out, or remove the folder."
         )
     console.print(f"{plan.task.name}: done before", soft_wrap=True)
-    content = json.loads((folder / RESULTS_FILE).read_bytes()) | {"out": folder, "metrics": plan.task.metrics}
+    content = json.loads((folder / RESULTS_FILE).read_bytes()) | {"out": folder}
     del content["parts"]
     return TypeAdapter(FinetuneResult).validate_python(content)
 
