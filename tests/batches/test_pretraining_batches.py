@@ -20,6 +20,7 @@ from bertsmith.batches.pretraining import Cursor, PretrainingBatches, describe
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.errors import ConfigurationError, InputError
 from bertsmith.text.token_store import TokenStore
+from bertsmith.training.processes import Processes
 
 SHORT_THEN_LONG = (Phase(share=0.5), Phase(share=0.5, max_seq_length=128))
 SMALL = BatchSettings(max_seq_length=64, batch_size=32, phases=SHORT_THEN_LONG)
@@ -169,6 +170,17 @@ def test_batches_are_equal_in_any_number_of_processes_and_threads(small_store):
     with ThreadPoolExecutor(4) as pool:
         threaded = [tensors(batch) for batch, _ in pool.map(batches.batch, cursors)]
     assert [[t if t is None else t.tolist() for t in batch] for batch in threaded] == here
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_the_shares_of_several_processes_are_the_batch(small_store, count):
+    whole, following = batches_of(small_store).batch(Cursor())
+    for number in range(count):
+        share = Processes(number, count).share
+        part, after_part = batches_of(small_store).batch(Cursor(), share)
+        own = share(whole.num_sequences)
+        assert same(part, whole.slice(own.start, own.stop))
+        assert after_part == following
 
 
 def test_another_seed_gives_other_batches(small_store):

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from bertsmith.model import losses
-from bertsmith.model.losses import correctness, count_correct, cross_entropies, cross_entropy_sum, squared_error_sum
+from bertsmith.model.losses import (
+    correctness,
+    correctness_of_all,
+    count_correct,
+    cross_entropies,
+    cross_entropy_sum,
+    squared_error_sum,
+)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 100])
@@ -25,6 +32,16 @@ def test_cross_entropy_and_its_gradient_equal_torch(rows, dtype, monkeypatch):
     torch.testing.assert_close(
         logits.grad, exact.grad.to(dtype), rtol=1e-5 if dtype == torch.float32 else 1e-2, atol=1e-7
     )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_counts_ties_as_a_cpu_does(dtype):
+    torch.manual_seed(0)
+    logits, labels = torch.randint(-2, 3, (500, 7)).to(dtype), torch.randint(0, 7, (500,))
+    own, largest = logits.gather(1, labels[:, None]).squeeze(1), logits.amax(dim=1)
+    everywhere = correctness_of_all(logits, own, largest)
+    assert torch.equal(everywhere, correctness(logits, labels))
+    assert {0.0, 1.0, 0.5} < set(everywhere.tolist())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

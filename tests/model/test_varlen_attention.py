@@ -5,7 +5,12 @@ import torch
 
 from bertsmith.model.attention import reference_attention
 from bertsmith.model.attention_backends import attention_over
+from bertsmith.model.bert import BertForPreTraining
+from bertsmith.model.configuration import BertConfig
 from bertsmith.model.dense_attention import dense_attention
+from bertsmith.model.gpt import GptLanguageModel
+from bertsmith.model.gpt_configuration import GptConfig
+from bertsmith.model.losses import count_correct, cross_entropy_sum
 from bertsmith.model.varlen_attention import takes, varlen_attention
 
 HEADS, WIDTH = 4, 64
@@ -21,6 +26,30 @@ def test_shapes_and_gradients_go_through_the_kernel(dropout_rate, make_inputs):
     assert (context.shape, context.dtype) == ((32, WIDTH), torch.bfloat16)
     context.sum().backward()
     assert qkv.grad.shape == qkv.shape
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt"])
+def test_a_training_step_asks_a_gpu_for_nothing_before_its_end(family, make_inputs):
+    """A number that the CPU has to wait for is one that "meta" does not have: asking for it is an error there."""
+    inputs = make_inputs(lengths=(3, 17, 8)).flat.to("meta")
+    model: BertForPreTraining | GptLanguageModel
+    if family == "bert":
+        model = BertForPreTraining(BertConfig.of_size("tiny", vocab_size=211))
+    else:
+        model = GptLanguageModel(GptConfig.from_layers({"vocab_size": 211, "n_layer": 2, "n_embd": 64, "n_head": 2}))
+    model.to("meta", torch.bfloat16).train()
+    places, labels = (torch.empty(5, dtype=torch.int64, device="meta") for _ in range(2))
+    output = model(inputs, places, attention="varlen")
+    loss, correct = output.token_scores.judge(labels)
+    if output.nsp_logits is not None:
+        not_next = torch.empty(3, dtype=torch.int64, device="meta")
+        loss = loss / 5 + cross_entropy_sum(output.nsp_logits, not_next) / 3
+        assert count_correct(output.nsp_logits, not_next).shape == ()
+    loss.backward()
+    assert correct.shape == (5,)
+    assert all(weight.grad.shape == weight.shape for weight in model.parameters())
+    with pytest.raises(RuntimeError, match="meta"):
+        loss.item()
 
 
 def test_a_cpu_takes_the_rectangle(make_inputs):

@@ -56,6 +56,15 @@ def test_within_a_batch_examples_stand_by_length_with_their_own_labels(tokenizer
     assert torch.equal(batch.labels, (lengths > 3).long())  # only the one-word text is bad
 
 
+def test_a_share_is_a_part_of_the_batch_and_goes_on_where_the_batch_does(tokenizer):
+    batches = batches_of(tokenizer, 40, 8)
+    whole, following = batches.batch(TaskCursor(0, 2))
+    share, after_share = batches.batch(TaskCursor(0, 2), lambda count: range(3, count))
+    assert torch.equal(share.inputs.token_ids, whole.slice(3, 8).inputs.token_ids)
+    assert torch.equal(share.labels, whole.labels[3:])
+    assert after_share == following
+
+
 def test_slices_together_are_the_batch(tokenizer):
     batch, _ = batches_of(tokenizer, 10, 10).batch(TaskCursor())
     parts = [batch.slice(0, 4), batch.slice(4, 8), batch.slice(8, 10)]

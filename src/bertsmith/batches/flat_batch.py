@@ -66,6 +66,11 @@ class FlatBatch:
         return len(self.token_ids)
 
     @property
+    def num_followed(self) -> int:
+        """Tokens that have one after them in their sequence."""
+        return self.num_tokens - self.num_sequences
+
+    @property
     def first_tokens(self) -> Tensor:
         """Where each sequence begins, [B] int64 indices into T: the place of its [CLS]."""
         return self.cu_seqlens[:-1].long()
@@ -97,10 +102,10 @@ class FlatBatch:
         """The same batch on another device."""
         return replace(
             self,
-            token_ids=self.token_ids.to(device),
-            segment_ids=self.segment_ids.to(device),
-            positions=self.positions.to(device),
-            cu_seqlens=self.cu_seqlens.to(device),
+            token_ids=moved(self.token_ids, device),
+            segment_ids=moved(self.segment_ids, device),
+            positions=moved(self.positions, device),
+            cu_seqlens=moved(self.cu_seqlens, device),
         )
 
 
@@ -129,6 +134,16 @@ class PretrainingBatch:
         """T."""
         return self.inputs.num_tokens
 
+    @property
+    def num_followed(self) -> int:
+        """Tokens that have one after them in their sequence."""
+        return self.inputs.num_followed
+
+    @property
+    def num_labels(self) -> int:
+        """M."""
+        return len(self.masked_labels)
+
     def slice(self, start: int, stop: int) -> Self:
         """The sequences start:stop with their labels."""
         first_token, end_token = self.inputs.borders[start], self.inputs.borders[stop]
@@ -147,7 +162,17 @@ class PretrainingBatch:
         return replace(
             self,
             inputs=self.inputs.to(device),
-            masked_positions=self.masked_positions.to(device),
-            masked_labels=self.masked_labels.to(device),
-            not_next=None if self.not_next is None else self.not_next.to(device),
+            masked_positions=moved(self.masked_positions, device),
+            masked_labels=moved(self.masked_labels, device),
+            not_next=None if self.not_next is None else moved(self.not_next, device),
         )
+
+
+def moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """The same tensor on another device.
+
+    To a GPU from pinned memory: what comes from other memory waits until the GPU has done all that it was told before.
+    """
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

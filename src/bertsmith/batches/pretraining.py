@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from rich.text import Text
 
+from bertsmith.batches.batch_parts import Share
 from bertsmith.batches.configuration import BatchSettings
 from bertsmith.batches.flat_batch import FlatBatch, PretrainingBatch
 from bertsmith.batches.masking import MaskingRule, mask_tokens
@@ -87,14 +88,16 @@ class PretrainingBatches:
         samples = self._window(self._settings.length_of(0), 0, 0).samples
         return float(samples[:, SegmentPair._fields.index("not_next")].mean())
 
-    def batch(self, cursor: Cursor) -> tuple[PretrainingBatch, Cursor]:
+    def batch(self, cursor: Cursor, share: Share = range) -> tuple[PretrainingBatch, Cursor]:
         """The batch that starts at a place, and the place of the next. A pure function of the seed and the place.
 
+        share   which of its sequences to make; the others cost nothing
         raises  ConfigurationError for a place that does not exist in this split with these settings
         """
         self._require_place(cursor)
         *places, following = islice(self.places(cursor), self._settings.batch_size_of(cursor.phase) + 1)
-        return self.assemble(places), following
+        own = share(len(places))
+        return self.assemble(places[own.start : own.stop]), following
 
     def enter_phase(self, cursor: Cursor, phase: int) -> Cursor:
         """Where a phase begins after another one that stopped at `cursor`.

@@ -8,7 +8,7 @@ The bits come from a generator seeded by torch's global one, so dropout is a fun
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _LEVELS = 2**16  # a rate is kept to the nearest of these: 0.1 becomes 0.10001
 
@@ -17,13 +17,15 @@ def dropout(states: Tensor, rate: float) -> Tensor:
     """Zero each element with probability `rate` and divide the others by `1 - rate`. Any shape; 0 does nothing."""
     if rate == 0.0:
         return states
+    if states.device.type != "cpu":
+        return nn.functional.dropout(states, rate)
     return (states * keep_mask(states, rate)).mul_(1.0 / (1.0 - rate))
 
 
 def dropout_then_add(states: Tensor, residual: Tensor, rate: float) -> Tensor:
     """`residual + dropout(states)`, a pass shorter: the scale goes into the addition. Equal shapes."""
-    if rate == 0.0:
-        return residual + states
+    if rate == 0.0 or states.device.type != "cpu":
+        return residual + dropout(states, rate)
     return torch.add(residual, states * keep_mask(states, rate), alpha=1.0 / (1.0 - rate))
 
 

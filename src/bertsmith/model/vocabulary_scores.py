@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from bertsmith.model.losses import correct_rows, correctness, cross_entropies, rows_at_a_time
+from bertsmith.model.losses import correctness, correctness_of, cross_entropies, rows_at_a_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +84,7 @@ class _JudgedScores(torch.autograd.Function):
             if float_bias is not None:
                 rows += float_bias
             largest, own = rows.amax(dim=1), rows.gather(1, label).squeeze(1)
-            hits, shares = correct_rows(rows, own, largest)
-            correct[part].index_copy_(0, hits, shares)
+            correct[part] = correctness_of(rows, own, largest)
             probabilities = torch.softmax(rows, dim=1, out=softmax[: len(label)])
             total += (largest - probabilities.amax(dim=1).log_() - own).sum()  # as in `losses`
             scores[part] = probabilities.scatter_add_(1, label, rows.new_full(label.shape, -1.0))
@@ -99,13 +98,19 @@ class _JudgedScores(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, loss_gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         states, matrix, gradient = ctx.saved_tensors
-        scale = loss_gradient.item()
-        states_gradient = torch.addmm(torch.empty_like(states), gradient, matrix, beta=0, alpha=scale)
-        matrix_gradient = torch.addmm(torch.empty_like(matrix), gradient.mT, states, beta=0, alpha=scale)
+        states_gradient = _scaled_product(gradient, matrix, loss_gradient)
+        matrix_gradient = _scaled_product(gradient.mT, states, loss_gradient)
         bias_gradient = None
         if ctx.has_bias:
-            bias_gradient = gradient.sum(dim=0).mul_(scale)  # summed in float32, whatever the dtype
+            bias_gradient = gradient.sum(dim=0).mul_(loss_gradient)  # summed in float32, whatever the dtype
         return states_gradient, matrix_gradient, bias_gradient, None
+
+
+def _scaled_product(left: Tensor, right: Tensor, scale: Tensor) -> Tensor:
+    """`scale * left @ right`, in one pass where the number need not be waited for, as it would on a GPU."""
+    if left.device.type == "cpu":
+        return torch.addmm(left.new_empty(len(left), right.shape[1]), left, right, beta=0, alpha=scale.item())
+    return (left @ right).mul_(scale)
 
 
 def _rows_in_whole_cache_lines(like: Tensor, width: int) -> Tensor:

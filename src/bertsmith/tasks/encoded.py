@@ -17,11 +17,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from bertsmith.batches.flat_batch import FlatBatch
+from bertsmith.batches.batch_parts import Share
+from bertsmith.batches.flat_batch import FlatBatch, moved
 from bertsmith.core.randomness import generator
 from bertsmith.tasks.input_limits import InputLimits
 
 Ids = npt.NDArray[np.int32]
+
+NO_LABEL = -100  # of a token or a window from which nothing is learned
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +33,7 @@ class EncodedExample:
 
     token_ids    an array [n] for each of its sequences, special tokens included
     segment_ids  the same for the segments
-    label        index or score [], several labels [C], span [2], tags [n] (-100: none is asked for); None: unknown
+    label        index or score [], several labels [C], span [2], tags [n], `NO_LABEL` among them; None: unknown
     origin       what the kind of the task needs to read outputs back
     """
 
@@ -111,6 +114,17 @@ class TaskBatch:
         """T."""
         return self.inputs.num_tokens
 
+    @property
+    def num_followed(self) -> int:
+        """Tokens that have one after them in their sequence."""
+        return self.inputs.num_followed
+
+    @property
+    def num_labels(self) -> int:
+        """Labels from which something is learned."""
+        first = self.labels if self.labels.dim() == 1 else self.labels[:, 0]
+        return int((first != NO_LABEL).sum())
+
     def slice(self, start: int, stop: int) -> Self:
         """The examples start:stop with their labels."""
         first, end = self.example_borders[start], self.example_borders[stop]
@@ -125,7 +139,7 @@ class TaskBatch:
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
-        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
+        return replace(self, inputs=self.inputs.to(device), labels=moved(self.labels, device))
 
 
 @dataclass(frozen=True)
@@ -156,11 +170,12 @@ class TaskBatches:
         """How many batches it takes to see every example once."""
         return -(-len(self._encoded) // self._batch_size)
 
-    def batch(self, cursor: TaskCursor) -> tuple[TaskBatch, TaskCursor]:
-        """The batch at `cursor`, and the cursor of the next."""
+    def batch(self, cursor: TaskCursor, share: Share = range) -> tuple[TaskBatch, TaskCursor]:
+        """The batch at `cursor`, or some of its examples, and the cursor of the next."""
         order = self._order(cursor.epoch)
         chosen = order[cursor.index * self._batch_size : (cursor.index + 1) * self._batch_size]
-        indices = chosen[np.argsort(self._lengths[chosen], kind="stable")].tolist()
+        own = share(len(chosen))
+        indices = chosen[np.argsort(self._lengths[chosen], kind="stable")][own.start : own.stop].tolist()
         is_last = cursor.index + 1 == self.batches_per_epoch
         following = TaskCursor(cursor.epoch + 1) if is_last else TaskCursor(cursor.epoch, cursor.index + 1)
         return self._encoded.batch(indices), following

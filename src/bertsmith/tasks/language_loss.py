@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.gpt_for_tasks import (
     GptForMultipleChoice,
     GptForQuestionAnswering,
@@ -23,7 +24,7 @@ def scores_pieces(network: TaskNetwork, weight: float) -> bool:
 
 
 def outputs_and_language(
-    network: TaskNetwork, micro_batch: TaskBatch, whole_batch: TaskBatch, weight: float, rows: Tensor | None = None
+    network: TaskNetwork, micro_batch: TaskBatch, whole_batch: Counted, weight: float, rows: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
     """The outputs of a network and the weighted part of the whole batch's mean language loss; None of a BERT.
 
@@ -31,8 +32,7 @@ def outputs_and_language(
     """
     if isinstance(network, _GPTS) and weight:
         both = with_language_model(network, micro_batch.inputs, rows)
-        count = whole_batch.inputs.num_tokens - whole_batch.inputs.num_sequences
-        return both.outputs, weight * both.language_loss / max(count, 1)
+        return both.outputs, weight * both.language_loss / max(whole_batch.num_followed, 1)
     if rows is None:
         return network(micro_batch.inputs), None
     assert isinstance(network, TokenClassifier)

@@ -56,14 +56,19 @@ class FlatWeights:
 
         So nobody has to zero the sums before, and a step has two passes over memory less.
         """
-        for parameter, view in zip(self.parameters, self.gradient_views, strict=True):
-            if parameter.dtype == torch.float32:
-                continue  # its gradient is the view itself
-            gradient, parameter.grad = parameter.grad, None
-            if gradient is not None:
-                view.copy_(gradient) if first else view.add_(gradient)
-            elif first:
-                view.zero_()
+        for place in range(len(self.parameters)):
+            self.add_gradient(place, first=first)
+
+    def add_gradient(self, place: int, *, first: bool) -> None:
+        """`add_gradients` for one of the parameters alone."""
+        parameter, view = self.parameters[place], self.gradient_views[place]
+        if parameter.dtype == torch.float32:
+            return  # its gradient is the view itself
+        gradient, parameter.grad = parameter.grad, None
+        if gradient is not None:
+            view.copy_(gradient) if first else view.add_(gradient)
+        elif first:
+            view.zero_()
 
     def renew_copies(self) -> None:
         """Round the masters into the model's weights (in float32 they are the same memory)."""

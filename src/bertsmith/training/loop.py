@@ -8,11 +8,13 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from bertsmith.batches.batch_parts import BatchCounts, Counted, Share
 from bertsmith.core.errors import NonFiniteLoss
 from bertsmith.core.randomness import derive_seed
 from bertsmith.training.optimiser import Optimiser
@@ -23,16 +25,8 @@ from bertsmith.training.schedule import Duration, warm_up_then_linear_decay
 _LOSS = "loss"
 
 
-class Batch(Protocol):
+class Batch(Counted, Protocol):
     """What the loop asks of a batch."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Real tokens; there is no padding."""
-
-    @property
-    def num_sequences(self) -> int:
-        """Sequences, each of one or two segments."""
 
     def slice(self, start: int, stop: int) -> Self:
         """The sequences start:stop with their labels, as a batch."""
@@ -50,8 +44,8 @@ CursorType = TypeVar("CursorType")
 class Batches(Protocol[BatchMade_co, CursorType]):
     """Batches as a function: a cursor names a batch, and the same cursor always names the same one."""
 
-    def batch(self, cursor: CursorType) -> tuple[BatchMade_co, CursorType]:
-        """The batch at `cursor`, and the cursor of the next."""
+    def batch(self, cursor: CursorType, share: Share = ...) -> tuple[BatchMade_co, CursorType]:
+        """The batch at `cursor`, or the share of it that is asked for, and the cursor of the next."""
 
 
 class Objective(Protocol[BatchUsed_contra]):
@@ -61,9 +55,7 @@ class Objective(Protocol[BatchUsed_contra]):
     def model(self) -> nn.Module:
         """The network that is trained."""
 
-    def __call__(
-        self, micro_batch: BatchUsed_contra, whole_batch: BatchUsed_contra
-    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: BatchUsed_contra, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Loss (a scalar to call `backward` on) and metrics (scalars) of a part of a batch."""
 
 
@@ -132,20 +124,21 @@ def training_steps(
         raise ValueError(f"a micro-batch needs at least one sequence, not {micro_batch_size}")
     position = start
     session_started = time.monotonic()
-    with Prefetch(batches.batch, start.cursor) as prefetched:
+    with Prefetch(partial(batches.batch, share=processes.share), start.cursor) as prefetched:
         while (progress := duration.progress(position.steps_done, position.elapsed_seconds)) < until:
             step_started = time.monotonic()
-            batch, next_cursor = prefetched.next()
+            share, next_cursor = prefetched.next()
             waited = time.monotonic() - step_started
+            whole = BatchCounts.of_parts(share, processes.sums)
             learning_rate = optimiser.settings.learning_rate * warm_up_then_linear_decay(
                 progress, optimiser.settings.warmup_share
             )
-            share = processes.share(batch.num_sequences)
-            outcome = _accumulate(objective, batch, share, optimiser, position, seed, micro_batch_size, device, stop)
-            if processes.any(outcome is None) or outcome is None:
+            outcome = _accumulate(
+                objective, share, whole, optimiser, position.steps_done, seed, micro_batch_size, device, stop, processes
+            )
+            if outcome is None:
                 return
             loss, metrics = _added_up(*outcome, processes)
-            optimiser.add_up(processes)
             gradient_norm = optimiser.gradient_norm()
             _require_finite(loss, gradient_norm, position, learning_rate)
             optimiser.step(learning_rate, gradient_norm)
@@ -160,8 +153,8 @@ def training_steps(
                 metrics=metrics,
                 learning_rate=learning_rate,
                 gradient_norm=gradient_norm,
-                num_tokens=batch.num_tokens,
-                num_sequences=batch.num_sequences,
+                num_tokens=whole.num_tokens,
+                num_sequences=whole.num_sequences,
                 seconds=now - step_started,
                 waited=waited,
             )
@@ -169,30 +162,35 @@ def training_steps(
 
 def _accumulate(
     objective: Objective[BatchType],
-    batch: BatchType,
-    share: range,
+    share: BatchType,
+    whole: BatchCounts,
     optimiser: Optimiser,
-    position: Position[CursorType],
+    steps_done: int,
     seed: int,
     micro_batch_size: int,
     device: torch.device,
     stop: Callable[[], bool],
+    processes: Processes,
 ) -> tuple[float, dict[str, float]] | None:
-    """Forward and backward over this process's share. Returns its part of loss and metrics, or None if told to stop.
+    """Forward and backward over this process's share of a batch; afterwards the gradients are those of all processes.
 
     What a step tells stays on the device until it is over.
+
+    returns  the share's part of loss and metrics, or None in all processes if one of them is told to stop
     """
     objective.model.train()
     optimiser.zero_gradients()
+    first_sequence = processes.share(whole.num_sequences).start  # of the whole batch's
     told: list[dict[str, Tensor]] = []  # of each micro-batch
-    for start in share[::micro_batch_size]:
-        if stop():
+    starts = range(0, share.num_sequences, micro_batch_size)
+    for start in starts:
+        is_last, is_told = start == starts[-1], stop()
+        if (is_last or is_told) and processes.any(is_told):  # each asks once, and all end together or none
             return None
-        micro_batch = batch.slice(start, min(start + micro_batch_size, share.stop)).to(device)
-        torch.manual_seed(derive_seed(seed, "dropout", position.steps_done, start))
-        loss, metrics = objective(micro_batch, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.add_gradients()
+        micro_batch = share.slice(start, min(start + micro_batch_size, share.num_sequences)).to(device)
+        torch.manual_seed(derive_seed(seed, "dropout", steps_done, first_sequence + start))
+        loss, metrics = objective(micro_batch, whole)
+        optimiser.backward(loss, processes if is_last else ALONE)
         told.append({_LOSS: loss.detach(), **metrics})
     totals = {name: sum(each[name].item() for each in told) for name in told[0]}
     return totals.pop(_LOSS), totals

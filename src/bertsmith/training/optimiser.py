@@ -16,7 +16,8 @@ from torch.optim.adamw import adamw
 
 from bertsmith.core.configuration import Settings
 from bertsmith.training.flat_weights import FlatWeights
-from bertsmith.training.processes import Processes
+from bertsmith.training.gradient_exchange import added_up_meanwhile, buckets_of
+from bertsmith.training.processes import ALONE, Processes
 
 _NORM_PIECE = 1 << 16  # numbers
 
@@ -75,15 +76,24 @@ class Optimiser:
             rule.weights.forget_gradients()
 
     def add_gradients(self) -> None:
-        """Add the gradients of one micro-batch to the float32 sums. Call after each `backward()`."""
+        """Add the gradients of one micro-batch to the float32 sums. Call after a `backward()` that is torch's own."""
         for rule in self._rules:
             rule.weights.add_gradients(first=self._nothing_added)
         self._nothing_added = False
 
-    def add_up(self, processes: Processes) -> None:
-        """Add up the gradients of several processes."""
-        for rule in self._rules:
-            processes.add_up(rule.weights.gradient)
+    def backward(self, loss: Tensor, processes: Processes = ALONE) -> None:
+        """Compute the gradients of one micro-batch and add them to the float32 sums.
+
+        processes  several of them: this is the last micro-batch of the step, and the sums become those over all
+        """
+        if processes.count == 1:
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.add_gradients()
+            return
+        buckets = buckets_of([rule.weights for rule in self._rules])
+        with added_up_meanwhile(buckets, processes, first=self._nothing_added):
+            loss.backward()  # type: ignore[no-untyped-call]
+        self._nothing_added = False
 
     def take_from_first(self, processes: Processes) -> None:
         """Give every process the first one's weights."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.batches.flat_batch import PretrainingBatch
 from bertsmith.model.losses import count_correct, cross_entropy_sum
 from bertsmith.training.network import PretrainedNetwork
@@ -18,12 +19,10 @@ class PretrainingObjective:
     def __init__(self, model: PretrainedNetwork):
         self.model = model
 
-    def __call__(
-        self, micro_batch: PretrainingBatch, whole_batch: PretrainingBatch
-    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: PretrainingBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Loss (scalar) and the metrics token_loss, token_accuracy and, with NSP, nsp_loss, nsp_accuracy."""
         output = self.model(micro_batch.inputs, micro_batch.masked_positions)
-        count = max(len(whole_batch.masked_labels), 1)  # whole words may leave a small batch without a label
+        count = max(whole_batch.num_labels, 1)  # whole words may leave a small batch without a label
         token_loss, correct = output.token_scores.judge(micro_batch.masked_labels)
         token_loss = token_loss / count
         metrics = {"token_loss": token_loss.detach(), "token_accuracy": correct.sum() / count}

@@ -1,8 +1,9 @@
 """Several processes that train one network: each computes a part of every batch, and all have the same weights.
 
-`torchrun` starts them and tells each its number. Every process makes every batch, which is a function of its place, and
-computes a share of its sequences; gradients, losses and metrics are added up over the processes. So the batches are the
-same for any number of them, and a run goes on with another number. Files and the screen are the first process's.
+`torchrun` starts them and tells each its number. A batch is a function of its place, of which every process makes its
+share of the sequences and computes with them; gradients, losses and metrics are added up over the processes. So the
+batches are the same for any number of them, and a run goes on with another number. Files and the screen are the first
+process's.
 """
 
 import json
@@ -12,9 +13,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,6 +26,8 @@ from torch.distributed.rendezvous import rendezvous
 
 from bertsmith.core.console import console
 from bertsmith.core.errors import ConfigurationError, LostProcess
+
+Outcome = TypeVar("Outcome")
 
 _LONGEST_WAIT = timedelta(hours=1)  # for the first process, which evaluates and saves
 _BETWEEN_LOOKS = 0.05  # seconds
@@ -35,12 +39,10 @@ class Processes:
 
     number  of this one, from 0
     count   of all
-    device  where what they tell each other has to be
     """
 
     number: int = 0
     count: int = 1
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def is_first(self) -> bool:
@@ -51,17 +53,20 @@ class Processes:
         """This one's sequences of a batch: equal shares, in order."""
         return range(num_sequences * self.number // self.count, num_sequences * (self.number + 1) // self.count)
 
-    def add_up(self, tensor: Tensor) -> None:
-        """Put the sum over all processes in the place of a tensor; to the bit the same in each."""
-        if self.count > 1:
-            _together(lambda: dist.all_reduce(tensor))
+    def begin_to_add_up(self, tensor: Tensor) -> Callable[[], None]:
+        """Put the sum over all processes in the place of a tensor; to the bit the same in each.
+
+        All ask for the same sums in the same order. returns  what waits until the sum is there
+        """
+        work = _together(lambda: dist.all_reduce(tensor, async_op=True))
+        return lambda: _together(work.wait)
 
     def sums(self, numbers: Sequence[float]) -> list[float]:
         """Sums of some numbers over all processes, which tell equally many."""
         if self.count == 1:
             return list(numbers)
-        told = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        self.add_up(told)
+        told = torch.tensor(numbers, dtype=torch.float64)
+        self.begin_to_add_up(told)()
         return told.tolist()
 
     def any(self, is_so: bool) -> bool:
@@ -99,11 +104,11 @@ def joined(device: torch.device) -> Iterator[Processes]:
         torch.cuda.set_device(device)
     store, number, count = next(rendezvous("env://", timeout=_LONGEST_WAIT))
     own = PrefixStore(_call_the_roll(store, number, count), store)
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"  # numbers go past a GPU, which need not wait
     dist.init_process_group(backend, store=own, rank=number, world_size=count, timeout=_LONGEST_WAIT)
     was_quiet, console.quiet = console.quiet, console.quiet or number > 0
     try:
-        yield Processes(number, count, device)
+        yield Processes(number, count)
     finally:
         console.quiet = was_quiet
         dist.destroy_process_group()
@@ -164,9 +169,9 @@ def own_gpu() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def _together(act: Callable[[], object]) -> None:
+def _together(act: Callable[[], Outcome]) -> Outcome:
     try:
-        act()
+        return act()
     except RuntimeError as error:
         raise LostProcess(
             f"Another process of this training does not answer ({str(error).splitlines()[0]}). Nothing but the steps "

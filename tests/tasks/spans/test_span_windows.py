@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertsmith.tasks.encoded import NO_LABEL
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.spans.squad_file import Answer, Question, read_questions
-from bertsmith.tasks.spans.windows import NO_LESSON, encode_questions, maximal_context, token_span, window_borders
+from bertsmith.tasks.spans.windows import encode_questions, maximal_context, token_span, window_borders
 from bertsmith.text.tokenizer import Tokenizer
 
 CONTEXT = "the cat sat on a mat and it was good"
@@ -72,7 +73,7 @@ def test_a_question_without_an_answer_points_at_cls(tokenizer):
 
 def test_where_the_answer_is_unknown_nothing_is_learnt(tokenizer):
     asked = Question("q", CONTEXT, "who", (Answer("cat", 5),))
-    assert all(row.label.tolist() == [NO_LESSON] * 2 for row in encode(tokenizer, asked, max_seq_length=9).rows)
+    assert all(row.label.tolist() == [NO_LABEL] * 2 for row in encode(tokenizer, asked, max_seq_length=9).rows)
     (row,) = encode(tokenizer, asked, labelled=False).rows
     assert row.label is None
 
@@ -188,7 +189,7 @@ def test_the_label_of_any_answer_covers_it_and_no_more_than_its_pieces(tokenizer
     offsets = row.origin.offsets
     touched = [index for index, (left, right) in enumerate(offsets) if left < end and right > begin]
     if not touched:
-        assert row.label.tolist() == [NO_LESSON] * 2
+        assert row.label.tolist() == [NO_LABEL] * 2
     else:
         assert (row.label - row.origin.begin).tolist() == [touched[0], touched[-1]]
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.losses import cross_entropy_sum
 from bertsmith.model.task_networks import ChoiceNetwork
 from bertsmith.tasks.encoded import TaskBatch
@@ -26,7 +27,7 @@ class ChoiceObjective:
         self.model = model
         self._language_weight = loss.language_model
 
-    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: TaskBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of blind guessing and the accuracy."""
         sizes = [end - begin for begin, end in pairwise(micro_batch.example_borders)]
         made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.bert_for_tasks import BertForMaskedWord
 from bertsmith.model.losses import cross_entropy_sum
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
@@ -30,7 +31,7 @@ class MaskedWordObjective:
         else:
             self._loss = _PieceLoss(train.labels, model.config.vocab_size)
 
-    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: TaskBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of blind guessing and the accuracy."""
         logits = self.model(micro_batch.inputs)  # [B, C]
         labels, count = micro_batch.labels, whole_batch.num_sequences

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.losses import squared_error_sum
 from bertsmith.model.task_networks import SequenceClassifier
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
@@ -35,7 +36,7 @@ class SentenceObjective:
         else:
             self._loss = LabelLoss(train.labels, len(model.labels.names), loss)
 
-    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: TaskBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of blind guessing and the accuracy."""
         made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)
         outputs = pool_sequences(made, micro_batch.example_borders, self._pooling)  # [E, C]

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.task_networks import SpanNetwork
-from bertsmith.tasks.encoded import TaskBatch
+from bertsmith.tasks.encoded import NO_LABEL, TaskBatch
 from bertsmith.tasks.language_loss import add_language, outputs_and_language
 from bertsmith.tasks.loss_settings import LossSettings
-from bertsmith.tasks.spans.windows import NO_LESSON
 
 
 class SpanObjective:
@@ -23,15 +23,15 @@ class SpanObjective:
         self.model = model
         self._language_weight = loss.language_model
 
-    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: TaskBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, and of the loss of pointing anywhere alike."""
         labels = micro_batch.labels  # [B, 2]
-        is_lesson = labels[:, 0] != NO_LESSON
-        count = (whole_batch.labels[:, 0] != NO_LESSON).sum().clamp(min=1)
+        is_lesson = labels[:, 0] != NO_LABEL
+        count = max(whole_batch.num_labels, 1)
         lengths = micro_batch.inputs.cu_seqlens.diff()
         made, language = outputs_and_language(self.model, micro_batch, whole_batch, self._language_weight)
         scores = as_rows(made, lengths, micro_batch.inputs.max_seqlen)
-        loss = nn.functional.cross_entropy(scores, labels, ignore_index=NO_LESSON, reduction="sum") / 2
+        loss = nn.functional.cross_entropy(scores, labels, ignore_index=NO_LABEL, reduction="sum") / 2
         return add_language(loss / count, {"blind_loss": (lengths.float().log() * is_lesson).sum() / count}, language)
 
 

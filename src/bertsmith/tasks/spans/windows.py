@@ -20,12 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
+from bertsmith.tasks.encoded import NO_LABEL, EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.spans.squad_file import Question
 from bertsmith.text.tokenizer import Tokenizer
-
-NO_LESSON = -100  # the label of a window from which nothing is learnt: nobody knows where the answer is
 
 _NUM_SPECIAL = 3  # [CLS], [SEP], [SEP]
 
@@ -127,12 +125,12 @@ def _with_marks(offsets: Ids, context: str) -> Ids:
 
 
 def _lesson_span(question: Question, offsets: Ids) -> tuple[int, int]:
-    """The tokens of the answer, (-1, -1) if there is none, NO_LESSON if it is not known which they are."""
+    """The tokens of the answer, (-1, -1) if there is none, NO_LABEL if it is not known which they are."""
     if question.is_impossible:
         return -1, -1
     answer = question.lesson
     span = None if answer is None else token_span(offsets, answer.start, answer.end)
-    return span or (NO_LESSON, NO_LESSON)
+    return span or (NO_LABEL, NO_LABEL)
 
 
 def _is_torn(span: tuple[int, int] | None, borders: Sequence[tuple[int, int]]) -> bool:
@@ -144,8 +142,8 @@ def _is_torn(span: tuple[int, int] | None, borders: Sequence[tuple[int, int]]) -
 
 def _label(span: tuple[int, int], first: int, end: int, begin: int) -> npt.NDArray[np.int64]:
     """The span as places in the sequence whose context, tokens first:end, begins at `begin`."""
-    if span[0] == NO_LESSON:
-        return np.full(2, NO_LESSON, dtype=np.int64)
+    if span[0] == NO_LABEL:
+        return np.full(2, NO_LABEL, dtype=np.int64)
     if not first <= span[0] <= span[1] < end:
         return np.zeros(2, dtype=np.int64)
     return np.array(span, dtype=np.int64) - first + begin

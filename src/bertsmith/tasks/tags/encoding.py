@@ -18,15 +18,13 @@ from typing import Literal
 
 import numpy as np
 
-from bertsmith.tasks.encoded import EncodedExample, EncodedExamples, Ids
+from bertsmith.tasks.encoded import NO_LABEL, EncodedExample, EncodedExamples, Ids
 from bertsmith.tasks.input_limits import InputLimits
 from bertsmith.tasks.tags.sentence import Sentence
 from bertsmith.tasks.windows import Places, Window, windows
 from bertsmith.text.tokenizer import Tokenizer
 
 Context = Literal["sentence", "document"]
-
-NOT_ASKED = -100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +110,7 @@ def _row(
     positions = 1 + before[asked - begin]
     label = None
     if tags is not None:
-        label = np.full(len(token_ids), NOT_ASKED, dtype=np.int64)
+        label = np.full(len(token_ids), NO_LABEL, dtype=np.int64)
         label[positions] = tags[asked]
     segment_ids = np.zeros(len(token_ids), dtype=np.int32)
     return EncodedExample((token_ids,), (segment_ids,), label, AskedWords(positions, homes[asked], places[asked]))

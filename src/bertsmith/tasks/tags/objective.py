@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from bertsmith.batches.batch_parts import Counted
 from bertsmith.model.task_networks import TokenClassifier
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatch
 from bertsmith.tasks.language_loss import add_language, outputs_and_language
@@ -21,11 +22,11 @@ class TagObjective:
         self._language_weight = loss.language_model
         self._loss = LabelLoss(train.labels, len(model.labels.names), loss)
 
-    def __call__(self, micro_batch: TaskBatch, whole_batch: TaskBatch) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def __call__(self, micro_batch: TaskBatch, whole_batch: Counted) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The micro-batch's part of the whole batch's mean loss, of that of blind guessing, and of the accuracy."""
         rows = (micro_batch.labels >= 0).nonzero().squeeze(1)  # [N]
         labels = micro_batch.labels[rows]  # [N]
-        count = (whole_batch.labels >= 0).sum()
+        count = max(whole_batch.num_labels, 1)
         logits, language = outputs_and_language(
             self.model, micro_batch, whole_batch, self._language_weight, rows
         )  # [N, C]
