@@ -5,8 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model import encoder
 from bertsmith.model.bert import Bert
+from bertsmith.model.encoder import checkpoint_activations
 from bertsmith.model.initialisation import initialise
 
 
@@ -35,6 +37,43 @@ def test_padding_changes_neither_states_nor_gradients(rows, tiny_config, make_in
     for states, gradients in results[1:]:
         torch.testing.assert_close(states, results[0][0], rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(gradients, results[0][1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [None, [0, 30, 61, 62, 3]], ids=["all states", "some states"])
+@pytest.mark.parametrize("attention", ["dense", "reference"])
+def test_with_activation_checkpointing_less_is_kept_and_all_numbers_are_the_same(
+    rows, attention, tiny_config, make_inputs
+):
+    inputs = make_inputs(lengths=(30, 31, 2)).flat
+    chosen = None if rows is None else torch.tensor(rows)
+    config = tiny_config.model_copy(update={"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})
+    results = []
+    for is_checkpointed in (False, True):
+        model = Bert(config).train()
+        initialise(model, "normal", seed=0)
+        if is_checkpointed:
+            checkpoint_activations(model)
+        kept = []
+        torch.manual_seed(0)
+        with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
+            states = model(inputs, chosen, attention=attention)
+        sizes = sum(tensor.numel() for tensor in kept if not isinstance(tensor, torch.nn.Parameter))
+        torch.manual_seed(0)
+        states = model(inputs, chosen, attention=attention)
+        states.square().sum().backward()
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        results.append((states.detach(), gradients, torch.get_rng_state(), sizes))
+    (states, gradients, generator, size), (same_states, same_gradients, same_generator, smaller) = results
+    assert torch.equal(states, same_states)
+    assert len(gradients) == len(same_gradients)
+    assert all(torch.equal(one, other) for one, other in zip(gradients, same_gradients, strict=True))
+    assert torch.equal(generator, same_generator)
+    assert smaller < 0.25 * size
+
+
+def test_a_network_without_layers_cannot_be_checkpointed():
+    with pytest.raises(ConfigurationError, match="this one has none"):
+        checkpoint_activations(torch.nn.Linear(2, 2))
 
 
 def test_the_states_of_each_layer_are_those_of_the_tokens(tiny_config, make_inputs):

@@ -96,6 +96,14 @@ def test_the_same_seed_gives_the_same_model(fine_tuned, pretrained, reviews, tmp
     assert again == (out / "model" / "model.safetensors").read_bytes()
 
 
+def test_activation_checkpointing_changes_no_weight(fine_tuned, pretrained, reviews, tmp_path):
+    out, result = fine_tuned
+    less_memory = {"seed": result.best_seed, "runtime": {"activation_checkpointing": True}}
+    finetune(configuration(pretrained, tmp_path / "again", reviews, less_memory))
+    again = (tmp_path / "again" / "model" / "model.safetensors").read_bytes()
+    assert again == (out / "model" / "model.safetensors").read_bytes()
+
+
 def test_evaluate_gives_what_finetune_measured(fine_tuned, reviews):
     out, result = fine_tuned
     best = next(run for run in result.seeds if run.seed == result.best_seed)

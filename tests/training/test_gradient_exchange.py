@@ -28,7 +28,7 @@ class Watched(Processes):
 
 @pytest.fixture
 def watched():
-    """One who believes that there is another process. The group is real and has one member: sums are its own numbers."""
+    """It believes that there is another process. The group is real and has one member: sums are its own numbers."""
     dist.init_process_group("gloo", store=HashStore(), rank=0, world_size=1)
     yield Watched(number=0, count=2)
     dist.destroy_process_group()

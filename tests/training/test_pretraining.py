@@ -100,6 +100,11 @@ def test_micro_batches_do_not_change_what_is_learned(store, tmp_path, micro_batc
     np.testing.assert_allclose(runs[micro_batch_size], runs[24], rtol=1e-4)
 
 
+def test_activation_checkpointing_changes_no_weight(finished_run, store, tmp_path):
+    pretrain(small_config(store, tmp_path / "run", runtime={"activation_checkpointing": True}))
+    assert weights_of(tmp_path / "run/model") == weights_of(finished_run / "model")
+
+
 def test_the_loss_in_bfloat16_is_that_of_float32(store, tmp_path):
     """Same batches, no dropout: the two curves stay together while the loss falls."""
     losses = {}

@@ -11,6 +11,7 @@
     `-- TrainingError              training cannot go on
         |-- LostProcess            another process of the training is gone; its steps since the last checkpoint are lost
         |-- NonFiniteLoss          loss or gradient is NaN or infinite; the weights were not touched
+        |-- OutOfMemory            a forward and backward pass does not fit into the memory
         `-- StoppedBySignal        Ctrl-C or SIGTERM; training has written a checkpoint, nothing else is left behind
 
 A message is one paragraph: what was wrong, where, and what to do.
@@ -63,6 +64,10 @@ class LostProcess(TrainingError):
 
 class NonFiniteLoss(TrainingError):
     """The loss or the gradient is NaN or infinite. Raised before the weights change."""
+
+
+class OutOfMemory(TrainingError):
+    """A forward and backward pass does not fit into the memory of the machine or its GPU."""
 
 
 class StoppedBySignal(TrainingError):

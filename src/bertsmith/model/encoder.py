@@ -9,7 +9,9 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from bertsmith.core.errors import ConfigurationError
 from bertsmith.model.attention import Attend
 from bertsmith.model.configuration import Activation, BertConfig
 from bertsmith.model.dropout import dropout_then_add
@@ -81,6 +83,7 @@ class Encoder(nn.Module):
 
     def __init__(self, config: BertConfig):
         super().__init__()
+        self.activation_checkpointing = False
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
 
     def forward(self, states: Tensor, attend: Attend, rows: Tensor | None = None) -> Iterator[Tensor]:
@@ -92,12 +95,37 @@ class Encoder(nn.Module):
         num_tokens = len(states)
         states = nn.functional.pad(states, (0, 0, 0, padded_rows(num_tokens) - num_tokens))
         for layer in self.layers[:-1]:
-            states = layer(states, attend, None)
+            states = self._through(layer, states, attend, None)
             yield states[:num_tokens]
         if rows is None:
-            yield self.layers[-1](states, attend, None)[:num_tokens]
+            yield self._through(self.layers[-1], states, attend, None)[:num_tokens]
         else:
-            yield self.layers[-1](states, attend, filled_up(rows))[: len(rows)]
+            yield self._through(self.layers[-1], states, attend, filled_up(rows))[: len(rows)]
+
+    def _through(self, layer: nn.Module, states: Tensor, attend: Attend, rows: Tensor | None) -> Tensor:
+        output: Tensor
+        if self.activation_checkpointing and self.training and torch.is_grad_enabled():
+            output = checkpoint(layer, states, attend, rows, use_reentrant=False)
+        else:
+            output = layer(states, attend, rows)
+        return output
+
+
+def checkpoint_activations(network: nn.Module) -> None:
+    """For the backward pass keep only what enters each layer, and compute the layer again (Chen et al. 2016).
+
+    The numbers stay the same to the bit: dropout is drawn again from where the generator stood.
+
+    raises  ConfigurationError for a network without a Transformer encoder
+    """
+    encoders = [module for module in network.modules() if isinstance(module, Encoder)]
+    if not encoders:
+        raise ConfigurationError(
+            "Activation checkpointing is for networks of Transformer layers, and this one has none. Leave "
+            "--activation-checkpointing out; --micro-batch-size takes less memory, too."
+        )
+    for encoder in encoders:
+        encoder.activation_checkpointing = True
 
 
 def chosen_states(states: Iterator[Tensor], layers: Sequence[int], num_layers: int) -> list[Tensor]:

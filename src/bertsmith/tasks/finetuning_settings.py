@@ -16,7 +16,7 @@ from bertsmith.tasks.loss_settings import LossSettings
 from bertsmith.tasks.strategy_settings import StrategySettings
 from bertsmith.tasks.task import Task
 from bertsmith.tasks.task_data import TaskDataSettings
-from bertsmith.training.machine import MachineSettings
+from bertsmith.training.machine import TrainingMachineSettings
 from bertsmith.training.optimiser import OptimiserSettings
 
 _MICRO_BATCH_EXAMPLES = 32
@@ -51,7 +51,7 @@ class FinetuneTrainingSettings(OptimiserSettings):
     )
 
 
-class FinetuneRuntimeSettings(MachineSettings):
+class FinetuneRuntimeSettings(TrainingMachineSettings):
     """How the machine is used."""
 
     micro_batch_size: int | None = Field(

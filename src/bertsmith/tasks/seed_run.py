@@ -12,6 +12,7 @@ from torch import Tensor
 from bertsmith.batches.token_budget import BATCH_TOKENS
 from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
+from bertsmith.model.encoder import checkpoint_activations
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
@@ -82,6 +83,7 @@ class SeedSettings:
     epochs: int
     batch_size: int
     micro_batch_size: int
+    activation_checkpointing: bool
     patience: int | None
     device: torch.device
     precision: torch.dtype
@@ -133,6 +135,8 @@ def run_seed(
     returns  the result, and the float32 weights of the epoch that is kept (views: copy what must last)
     """
     settings.layers.freeze(model)
+    if settings.activation_checkpointing:
+        checkpoint_activations(model)
     frozen = {  # as they are before any rounding
         name: weight.detach().clone() for name, weight in model.named_parameters() if not weight.requires_grad
     }

@@ -15,7 +15,7 @@ from bertsmith.model.configuration import SIZES, BertConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.gpt_configuration import GptConfig
 from bertsmith.model.initialisation import InitialisationScheme
-from bertsmith.training.machine import MachineSettings
+from bertsmith.training.machine import TrainingMachineSettings
 from bertsmith.training.minimal_pairs import MinimalPairsName
 from bertsmith.training.optimiser import OptimiserSettings
 from bertsmith.training.schedule import Duration
@@ -126,7 +126,7 @@ class PretrainingSettings(OptimiserSettings):
         return Duration(steps=self.steps, hours=self.hours)
 
 
-class RuntimeSettings(MachineSettings):
+class RuntimeSettings(TrainingMachineSettings):
     """How the machine is used and what is kept.
 
     Precision, device, threads and micro_batch_size decide how sums are rounded; the rest does not touch the numbers.
@@ -184,6 +184,10 @@ class PretrainConfig(Settings):
             shape = ("num_hidden_layers", "hidden_size", "num_attention_heads")
             if any(getattr(self.model, name) is not None for name in shape):
                 raise ValueError("an ELMo has its shape by its size alone: leave layers, width and heads away")
+            if self.runtime.activation_checkpointing:
+                raise ValueError(
+                    "an ELMo has no layers that can be computed again: leave activation_checkpointing away"
+                )
         if self.model.initialisation != "normal":
             raise ValueError(
                 f"initialisation = {self.model.initialisation} is for masked language models; with data.objective = "

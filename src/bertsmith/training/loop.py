@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bertsmith.batches.batch_parts import BatchCounts, Counted, Share
 from bertsmith.core.errors import NonFiniteLoss
 from bertsmith.core.randomness import derive_seed
+from bertsmith.training.memory import memory_for
 from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.prefetch import Prefetch
 from bertsmith.training.processes import ALONE, Processes
@@ -118,7 +119,8 @@ def training_steps(
     stop              asked between micro-batches; if true the unfinished step is dropped and the generator ends, in all
                       processes
     processes         those that train together; each has a share of every batch
-    raises            NonFiniteLoss before an update that would spoil the weights, ValueError for empty micro-batches
+    raises            NonFiniteLoss before an update that would spoil the weights, OutOfMemory, ValueError for empty
+                      micro-batches
     """
     if micro_batch_size < 1:
         raise ValueError(f"a micro-batch needs at least one sequence, not {micro_batch_size}")
@@ -189,8 +191,9 @@ def _accumulate(
             return None
         micro_batch = share.slice(start, min(start + micro_batch_size, share.num_sequences)).to(device)
         torch.manual_seed(derive_seed(seed, "dropout", steps_done, first_sequence + start))
-        loss, metrics = objective(micro_batch, whole)
-        optimiser.backward(loss, processes if is_last else ALONE)
+        with memory_for(micro_batch.num_sequences, micro_batch.num_tokens):
+            loss, metrics = objective(micro_batch, whole)
+            optimiser.backward(loss, processes if is_last else ALONE)
         told.append({_LOSS: loss.detach(), **metrics})
     totals = {name: sum(each[name].item() for each in told) for name in told[0]}
     return totals.pop(_LOSS), totals

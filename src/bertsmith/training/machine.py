@@ -38,3 +38,12 @@ class MachineSettings(Settings):
                 f"machine, which has {count}. Start as many as there are GPUs, or give --device cpu."
             )
         return torch.device("cuda", number)
+
+
+class TrainingMachineSettings(MachineSettings):
+    """The part of the machine that a training uses."""
+
+    activation_checkpointing: bool = Field(
+        False,
+        description="keep less for the backward pass and compute it again: less memory, a third slower, same numbers",
+    )

@@ -1,7 +1,9 @@
 """The network that a run trains, as its settings say."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from torch import nn
 
 from bertsmith.core.configuration import build_settings
 from bertsmith.core.console import console
@@ -10,6 +12,7 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel
+from bertsmith.model.encoder import checkpoint_activations
 from bertsmith.model.folder import load_model
 from bertsmith.model.folder_configuration import load_any_config, resolve_model_folder
 from bertsmith.model.gpt import GptLanguageModel
@@ -19,6 +22,7 @@ from bertsmith.text.tokenizer import Tokenizer
 from bertsmith.text.word_list import frequent_words
 from bertsmith.training.configuration import PretrainConfig
 
+Network = TypeVar("Network", bound=nn.Module)
 PretrainedNetwork = BertForPreTraining | GptLanguageModel | ElmoLanguageModel
 
 
@@ -34,11 +38,12 @@ def network_config(config: PretrainConfig, tokenizer: Tokenizer) -> EncoderConfi
 
 def new_network(config: PretrainConfig, store: TokenStore) -> PretrainedNetwork:
     """The network, its weights not yet set. The words that an ELMo tells are counted in the text, in some seconds."""
-    network = network_config(config, store.tokenizer)
-    if isinstance(network, ElmoConfig):
-        words = frequent_words(store, network.num_words)
-        return ElmoLanguageModel(network.for_words(len(words)), store.tokenizer, words)
-    return GptLanguageModel(network) if isinstance(network, GptConfig) else BertForPreTraining(network)
+    shape = network_config(config, store.tokenizer)
+    if isinstance(shape, ElmoConfig):
+        words = frequent_words(store, shape.num_words)
+        return ElmoLanguageModel(shape.for_words(len(words)), store.tokenizer, words)
+    network = GptLanguageModel(shape) if isinstance(shape, GptConfig) else BertForPreTraining(shape)
+    return _as_memory_asks(network, config)
 
 
 def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
@@ -49,12 +54,19 @@ def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
     hidden, attention = config.model.hidden_dropout, config.model.attention_dropout
     if config.model.network == "gpt":
         rates: dict[str, Any] = {"resid_pdrop": hidden, "embd_pdrop": hidden, "attn_pdrop": attention}
-        return load_model(GptLanguageModel, folder, seed=config.seed, **rates)
+        return _as_memory_asks(load_model(GptLanguageModel, folder, seed=config.seed, **rates), config)
     if config.model.network == "elmo":
         return load_model(ElmoLanguageModel, folder, seed=config.seed, dropout=hidden)
     is_decoder = config.data.objective == "next"
     rates = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
-    return load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=is_decoder, **rates)
+    network = load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=is_decoder, **rates)
+    return _as_memory_asks(network, config)
+
+
+def _as_memory_asks(network: Network, config: PretrainConfig) -> Network:
+    if config.runtime.activation_checkpointing:
+        checkpoint_activations(network)
+    return network
 
 
 def load_pretrained(folder: Path) -> PretrainedNetwork:

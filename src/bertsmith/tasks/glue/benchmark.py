@@ -42,6 +42,7 @@ from bertsmith.tasks.sentences.task import SentenceTask
 from bertsmith.tasks.task import weighs_labels
 from bertsmith.tasks.task_data import load_task_data
 from bertsmith.tasks.task_finetuning import RESULTS_FILE, finetune_task
+from bertsmith.training.machine import MachineSettings
 
 _MNLI = "mnli"
 _ORDER = (_MNLI, "qqp", "qnli", "sst-2", "cola", "sts-b", "mrpc", "rte", "wnli")  # others may start from the first
@@ -211,7 +212,7 @@ def _what_counts(configuration: Mapping[str, Any]) -> dict[str, Any]:
 def _write(result: GlueResult, found: list[FoundFile], config: FinetuneConfig) -> GlueResult:
     """Answer the test sets; write the pages, each whole or not at all."""
     if found:
-        machine = config.runtime.model_dump(exclude={"micro_batch_size"})
+        machine = config.runtime.model_dump(include=set(MachineSettings.model_fields))
         submission = write_submission(config.out, found, InferenceSettings(**machine))
         result = replace(result, submission=submission)
     pages = {
