@@ -1,4 +1,4 @@
-"""Pre-training steps on one GPU: bertsmith against transformers with fused attention, plain and compiled.
+"""Pre-training steps on one GPU: bertsmith against transformers with fused attention, both plain and compiled.
 
     python benchmarks/gpu.py [--sizes base large] [--lengths 128 512] [--rounds 10] [--json FILE]
 
@@ -42,9 +42,9 @@ class Side:
     step: Callable[[Any], None]
 
 
-def ours(size: str, device: str) -> Side:
+def ours(size: str, device: str, *, compiled: bool) -> Side:
     """bertsmith, flat."""
-    return Side(lambda batch: batch.to(device), our_step(size, torch.bfloat16, device))
+    return Side(lambda batch: batch.to(device), our_step(size, torch.bfloat16, device, compiled=compiled))
 
 
 def theirs(size: str, length: int, device: str, *, compiled: bool) -> Side:
@@ -120,7 +120,8 @@ def measure(size: str, length: int, arguments: argparse.Namespace) -> dict[str, 
     """Medians of all sides for one size and length, and what one round was of the next."""
     device = arguments.device
     sides = {
-        "bertsmith": ours(size, device),
+        "bertsmith": ours(size, device, compiled=False),
+        "bertsmith compiled": ours(size, device, compiled=True),
         "transformers": theirs(size, length, device, compiled=False),
         "transformers compiled": theirs(size, length, device, compiled=True),
     }

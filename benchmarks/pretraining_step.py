@@ -27,6 +27,7 @@ from bertsmith.core.process_environment import start_tuned
 from bertsmith.core.randomness import generator
 from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.configuration import BertConfig
+from bertsmith.model.encoder import compile_layers
 from bertsmith.model.initialisation import initialise
 from bertsmith.training.flops import flops_per_token
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
@@ -75,11 +76,15 @@ def pad(batch: PretrainingBatch, length: int | None = None) -> dict[str, Tensor]
     return padded | {"next_sentence_label": batch.not_next}
 
 
-def our_step(size: str, dtype: torch.dtype, device: str = "cpu") -> Callable[[PretrainingBatch], None]:
+def our_step(
+    size: str, dtype: torch.dtype, device: str = "cpu", *, compiled: bool = False
+) -> Callable[[PretrainingBatch], None]:
     """One step of bertsmith, on a batch that is on the device."""
     model = BertForPreTraining(BertConfig.of_size(size, vocab_size=VOCABULARY))
     initialise(model, "normal", seed=0)
     model.to(device).train()
+    if compiled:
+        compile_layers(model)
     objective = PretrainingObjective(model)
     optimiser = Optimiser(model, OptimiserSettings(), dtype)
 

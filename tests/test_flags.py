@@ -27,7 +27,8 @@ FLAGS = {
         data.mask_share data.random_share data.whole_word data.max_predictions training.optimiser
         training.learning_rate training.warmup_share training.weight_decay training.beta1 training.beta2
         training.epsilon training.bias_correction training.gradient_clip training.steps training.hours
-        runtime.precision runtime.device runtime.threads runtime.micro_batch_size runtime.checkpoint_minutes
+        runtime.precision runtime.device runtime.threads runtime.activation_checkpointing
+        runtime.compile_layers runtime.micro_batch_size runtime.checkpoint_minutes
         runtime.checkpoint_steps runtime.keep_checkpoints
         runtime.log_steps runtime.evaluations runtime.evaluation_sequences runtime.minimal_pairs
     """,
@@ -45,7 +46,8 @@ FLAGS = {
         training.dropout training.patience training.restarts loss.class_weights loss.label_smoothing loss.language_model
         layers.layer_decay layers.frozen_layers strategy.strategy strategy.bilstm_size strategy.state_layers
         strategy.combine_states grid.grid grid.grid_learning_rates grid.grid_batch_sizes
-        grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.micro_batch_size
+        grid.grid_epochs runtime.precision runtime.device runtime.threads runtime.activation_checkpointing
+        runtime.compile_layers runtime.micro_batch_size
     """,
     "evaluate": """
         model data minimal_pairs part task official on_error max_seq_length max_sequences

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from bertsmith.core.errors import ConfigurationError
 from bertsmith.model import encoder
 from bertsmith.model.bert import Bert
-from bertsmith.model.encoder import checkpoint_activations
+from bertsmith.model.encoder import checkpoint_activations, compile_layers
 from bertsmith.model.initialisation import initialise
 
 
@@ -69,6 +69,21 @@ def test_with_activation_checkpointing_less_is_kept_and_all_numbers_are_the_same
     assert all(torch.equal(one, other) for one, other in zip(gradients, same_gradients, strict=True))
     assert torch.equal(generator, same_generator)
     assert smaller < 0.25 * size
+
+
+@pytest.mark.slow  # a compiler runs
+def test_compiled_layers_give_the_same_numbers(tiny_config, make_inputs):
+    results = []
+    for is_compiled in (False, True):
+        model = Bert(tiny_config).train()
+        initialise(model, "normal", seed=0)
+        if is_compiled:
+            compile_layers(model)
+        states = [model(make_inputs(lengths=lengths).flat) for lengths in ((30, 31, 2), (5, 70), (9,))]
+        torch.cat(states).square().mean().backward()
+        gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+        results.append(([each.detach() for each in states], gradients))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_without_layers_cannot_be_checkpointed():

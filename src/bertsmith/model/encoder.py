@@ -4,7 +4,8 @@ Legend: T tokens, N tokens whose states are asked for (inside the encoder both a
 size, F feed-forward size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import islice
 
 import torch
@@ -60,6 +61,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: BertConfig):
         super().__init__()
+        self.compiled = False
         self.dropout_rate = config.hidden_dropout_prob
         self.attention = SelfAttention(config)
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -72,10 +74,10 @@ class EncoderLayer(nn.Module):
         rows  [N]  int64 indices into T. All tokens are looked at, but only these go on
         """
         rate = self.dropout_rate if self.training else 0.0
+        add_and_norm = _compiled_add_and_norm() if self.compiled else _add_and_norm
         attended = self.attention(states, attend, rows)  # [N, H]
-        states = self.attention_norm(dropout_then_add(attended, _select(states, rows), rate))
-        output: Tensor = self.feed_forward_norm(dropout_then_add(self.feed_forward(states), states, rate))
-        return output
+        states = add_and_norm(attended, _select(states, rows), rate, self.attention_norm)
+        return add_and_norm(self.feed_forward(states), states, rate, self.feed_forward_norm)
 
 
 class Encoder(nn.Module):
@@ -128,6 +130,13 @@ def checkpoint_activations(network: nn.Module) -> None:
         encoder.activation_checkpointing = True
 
 
+def compile_layers(network: nn.Module) -> None:
+    """Make one kernel of dropout, sum and LayerNorm, by torch's compiler. For GPUs, where each waits for memory."""
+    for module in network.modules():
+        if isinstance(module, EncoderLayer):
+            module.compiled = True
+
+
 def chosen_states(states: Iterator[Tensor], layers: Sequence[int], num_layers: int) -> list[Tensor]:
     """Those of some layers in the order asked: 0 the embeddings, `num_layers` the last; none above is computed.
 
@@ -155,6 +164,17 @@ def padded_rows(count: int) -> int:
     """
     unit = 1 << max(0, count.bit_length() - 5)
     return -(-count // unit) * unit
+
+
+def _add_and_norm(output: Tensor, states: Tensor, rate: float, norm: nn.LayerNorm) -> Tensor:
+    """What a sublayer gives, dropped out and added to what it got, and the sum's LayerNorm: [N, H] each."""
+    normalised: Tensor = norm(dropout_then_add(output, states, rate))
+    return normalised
+
+
+@cache
+def _compiled_add_and_norm() -> Callable[[Tensor, Tensor, float, nn.LayerNorm], Tensor]:
+    return torch.compile(_add_and_norm, dynamic=True)
 
 
 def _select(states: Tensor, rows: Tensor | None) -> Tensor:

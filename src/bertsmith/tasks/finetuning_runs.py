@@ -140,8 +140,8 @@ def _train(shop: Workshop, cell: Mapping[str, float], seed: int) -> tuple[Finish
         epochs=config.training.epochs,
         batch_size=config.training.batch_size,
         micro_batch_size=shop.micro_batch_size,
-        activation_checkpointing=config.runtime.activation_checkpointing,
         patience=config.training.patience,
+        machine=config.runtime,
         device=config.runtime.take_device(),
         precision=shop.precision,
     )

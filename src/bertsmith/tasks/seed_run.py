@@ -12,7 +12,6 @@ from torch import Tensor
 from bertsmith.batches.token_budget import BATCH_TOKENS
 from bertsmith.core.console import progress_line
 from bertsmith.core.randomness import derive_seed
-from bertsmith.model.encoder import checkpoint_activations
 from bertsmith.model.task_networks import TaskNetwork
 from bertsmith.tasks.collapse import CollapseWatch, LossComparison
 from bertsmith.tasks.encoded import EncodedExamples, TaskBatches, TaskCursor
@@ -22,6 +21,7 @@ from bertsmith.tasks.task import Examples, Task
 from bertsmith.tasks.task_model import network_outputs
 from bertsmith.tasks.used_pieces import UsedPieces
 from bertsmith.training.loop import Position, training_steps
+from bertsmith.training.machine import TrainingMachineSettings
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.schedule import Duration
 
@@ -83,8 +83,8 @@ class SeedSettings:
     epochs: int
     batch_size: int
     micro_batch_size: int
-    activation_checkpointing: bool
     patience: int | None
+    machine: TrainingMachineSettings
     device: torch.device
     precision: torch.dtype
 
@@ -135,8 +135,7 @@ def run_seed(
     returns  the result, and the float32 weights of the epoch that is kept (views: copy what must last)
     """
     settings.layers.freeze(model)
-    if settings.activation_checkpointing:
-        checkpoint_activations(model)
+    settings.machine.adapt(model)
     frozen = {  # as they are before any rounding
         name: weight.detach().clone() for name, weight in model.named_parameters() if not weight.requires_grad
     }

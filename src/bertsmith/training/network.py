@@ -12,7 +12,6 @@ from bertsmith.model.bert import BertForPreTraining
 from bertsmith.model.bilstm_for_tasks import EncoderConfig
 from bertsmith.model.elmo_configuration import ElmoConfig
 from bertsmith.model.elmo_language_model import ElmoLanguageModel
-from bertsmith.model.encoder import checkpoint_activations
 from bertsmith.model.folder import load_model
 from bertsmith.model.folder_configuration import load_any_config, resolve_model_folder
 from bertsmith.model.gpt import GptLanguageModel
@@ -43,7 +42,7 @@ def new_network(config: PretrainConfig, store: TokenStore) -> PretrainedNetwork:
         words = frequent_words(store, shape.num_words)
         return ElmoLanguageModel(shape.for_words(len(words)), store.tokenizer, words)
     network = GptLanguageModel(shape) if isinstance(shape, GptConfig) else BertForPreTraining(shape)
-    return _as_memory_asks(network, config)
+    return _adapted(network, config)
 
 
 def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
@@ -54,18 +53,17 @@ def load_network(config: PretrainConfig, folder: Path) -> PretrainedNetwork:
     hidden, attention = config.model.hidden_dropout, config.model.attention_dropout
     if config.model.network == "gpt":
         rates: dict[str, Any] = {"resid_pdrop": hidden, "embd_pdrop": hidden, "attn_pdrop": attention}
-        return _as_memory_asks(load_model(GptLanguageModel, folder, seed=config.seed, **rates), config)
+        return _adapted(load_model(GptLanguageModel, folder, seed=config.seed, **rates), config)
     if config.model.network == "elmo":
         return load_model(ElmoLanguageModel, folder, seed=config.seed, dropout=hidden)
     is_decoder = config.data.objective == "next"
     rates = {"hidden_dropout_prob": hidden, "attention_probs_dropout_prob": attention}
     network = load_model(BertForPreTraining, folder, seed=config.seed, is_decoder=is_decoder, **rates)
-    return _as_memory_asks(network, config)
+    return _adapted(network, config)
 
 
-def _as_memory_asks(network: Network, config: PretrainConfig) -> Network:
-    if config.runtime.activation_checkpointing:
-        checkpoint_activations(network)
+def _adapted(network: Network, config: PretrainConfig) -> Network:
+    config.runtime.adapt(network)
     return network
 
 

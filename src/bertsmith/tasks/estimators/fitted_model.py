@@ -178,7 +178,7 @@ def fit_examples(settings: FitSettings, task: Task[Any, Any], examples: Sequence
         epochs=settings.training.epochs,
         batch_size=settings.training.batch_size,
         micro_batch_size=settings.runtime.examples_at_once(train),
-        activation_checkpointing=settings.runtime.activation_checkpointing,
+        machine=settings.runtime,
         patience=settings.training.patience,
         device=device,
         precision=precision,
