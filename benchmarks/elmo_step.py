@@ -24,9 +24,8 @@ from bertsmith.text.token_store import TokenStore
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.flops import flops_of_step
 from bertsmith.training.network import new_network
-from bertsmith.training.optimiser import Optimiser
 from bertsmith.training.precision import choose_precision, matmul_peak
-from bertsmith.training.pretraining_objective import PretrainingObjective
+from pretraining_step import step_of
 
 BATCH, WARM_UP = 32, 5
 
@@ -43,19 +42,14 @@ def measure(store: TokenStore, size: str, rounds: int, precision: torch.dtype) -
     )
     model = new_network(config, store)
     initialise(model, "normal", seed=0)
-    model.train()
-    objective = PretrainingObjective(model)
-    optimiser = Optimiser(model, config.training, precision)
+    step = step_of(model.train(), precision)
     batches = PretrainingBatches(store.train, store.tokenizer, config.data, seed=0)
     speeds, shares, peaks, cursor = [], [], [], Cursor()
     for place in range(WARM_UP + rounds):
         batch, cursor = batches.batch(cursor)
         peak = matmul_peak(precision, torch.device("cpu"))
         started = time.perf_counter()
-        optimiser.zero_gradients()
-        objective(batch, batch)[0].backward()
-        optimiser.add_gradients()
-        optimiser.step(1e-4, optimiser.gradient_norm())
+        step(batch)
         seconds = time.perf_counter() - started
         if place >= WARM_UP:
             speeds.append(batch.num_tokens / seconds)

@@ -30,6 +30,7 @@ from bertsmith.model.configuration import BertConfig
 from bertsmith.model.encoder import compile_layers
 from bertsmith.model.initialisation import initialise
 from bertsmith.training.flops import flops_per_token
+from bertsmith.training.network import PretrainedNetwork
 from bertsmith.training.optimiser import Optimiser, OptimiserSettings
 from bertsmith.training.precision import matmul_peak
 from bertsmith.training.pretraining_objective import PretrainingObjective
@@ -85,13 +86,17 @@ def our_step(
     model.to(device).train()
     if compiled:
         compile_layers(model)
+    return step_of(model, dtype)
+
+
+def step_of(model: PretrainedNetwork, dtype: torch.dtype) -> Callable[[PretrainingBatch], None]:
+    """One step of a network of ours."""
     objective = PretrainingObjective(model)
     optimiser = Optimiser(model, OptimiserSettings(), dtype)
 
     def step(batch: PretrainingBatch) -> None:
         optimiser.zero_gradients()
-        objective(batch, batch)[0].backward()
-        optimiser.add_gradients()
+        optimiser.backward(objective(batch, batch)[0])
         optimiser.step(1e-4, optimiser.gradient_norm())
 
     return step

@@ -166,6 +166,21 @@ def test_a_group_of_settings_that_is_no_table_is_refused(group):
         build_settings(Study, {"question": "?", "variants": [{"name": "a", "settings": {group: 3}}]})
 
 
+@pytest.mark.parametrize(
+    ("setting", "place"),
+    [({"store": "s"}, "--store"), ({"seed": 3}, "the study's seeds"), ({"out": "o"}, "--out")],
+    ids=str,
+)
+def test_a_setting_that_is_decided_elsewhere_is_refused(setting, place):
+    (name,) = setting
+    for entries in (
+        {"settings": setting, "variants": [{"name": "a"}]},
+        {"variants": [{"name": "a", "settings": setting}]},
+    ):
+        with pytest.raises(ConfigurationError, match=f"{name} is not set here; it is decided by {place}"):
+            build_settings(Study, {"question": "?", **entries})
+
+
 def test_a_seed_that_is_there_twice_is_refused():
     with pytest.raises(ConfigurationError, match="a seed is there twice"):
         build_settings(Study, {"question": "?", "variants": [{"name": "a"}], "seeds": [0, 0]})

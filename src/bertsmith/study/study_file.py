@@ -39,9 +39,18 @@ from bertsmith.study.starting_weights import StartName
 from bertsmith.study.trials import TaskTrial
 
 _GROUPS = ("model", "data", "training", "runtime")  # of the settings of `pretrain`
+_SAID_ELSEWHERE = {
+    "store": "--store",
+    "out": "--out",
+    "seed": "the study's seeds",
+    "dry_run": "nobody: a study is always run",
+}
 
 
-def _groups_are_tables(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+def _are_for_a_cell(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name, place in _SAID_ELSEWHERE.items():
+        if name in settings:
+            raise ValueError(f"{name} is not set here; it is decided by {place}")
     for group in _GROUPS:
         if not isinstance(settings.get(group, {}), Mapping):
             raise ValueError(f"{group} = {settings[group]!r} is not a table of settings")
@@ -49,7 +58,7 @@ def _groups_are_tables(settings: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # becomes part of a file name
-RunSettings = Annotated[Mapping[str, Any], AfterValidator(_groups_are_tables)]
+RunSettings = Annotated[Mapping[str, Any], AfterValidator(_are_for_a_cell)]
 
 
 class Variant(Settings):

@@ -20,6 +20,7 @@ from bertsmith.tasks.spans.squad_file import Answer, Question
 from bertsmith.tasks.spans.task import SPAN_TASKS, SpanTask
 from bertsmith.tasks.tables import Row
 from bertsmith.tasks.task import Examples, require_usable_loss
+from bertsmith.training.machine import TrainingMachineSettings
 from bertsmith.training.optimiser import OptimiserSettings
 
 LIMITS = InputLimits(max_seq_length=24, stride=4, max_answer_length=3)
@@ -75,6 +76,7 @@ def learn(folder, tokenizer, tiny_config, limits=LIMITS):
         batch_size=16,
         micro_batch_size=16,
         patience=None,
+        machine=TrainingMachineSettings(),
         device=torch.device("cpu"),
         precision=torch.float32,
     )

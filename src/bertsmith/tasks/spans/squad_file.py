@@ -78,7 +78,8 @@ def read_questions(path: Path, on_error: OnError, *, labelled: bool = True) -> E
         if labelled:
             raise InputError(f"{path} is not a .json file. Questions with answers are read from SQuAD's JSON.")
         return _questions_of_table(path, on_error)
-    skipped: list[tuple[int, str]] = []
+    left_out: list[tuple[int, str]] = []
+    without_lesson: list[tuple[int, str]] = []
     questions: list[Question] = []
     ids: set[str] = set()
     for number, entry in enumerate(_entries(path), start=1):
@@ -92,16 +93,19 @@ def read_questions(path: Path, on_error: OnError, *, labelled: bool = True) -> E
                     f"{path}, {entry.place}: {error}. Mend the file, or leave out such questions with --on-error skip "
                     f"(they are counted and listed)."
                 ) from None
-            skipped.append((number, f"{entry.place}: {error}"))
+            left_out.append((number, f"{entry.place}: {error}"))
             continue
         ids.add(question.id)
         questions.append(question)
         if question.answers and question.lesson is None:
-            skipped.append((number, _without_lesson(question)))
+            without_lesson.append((number, _without_lesson(question)))
     if not questions:
         raise InputError(f"{path} holds no usable question. Give a file with at least one.")
-    _print_summary(path, skipped)
-    return Examples(path, questions, skipped, groups=[question.context for question in questions])
+    _print_summary(path, left_out, "left out")
+    _print_summary(path, without_lesson, "not learnt from, but scored")
+    return Examples(
+        path, questions, sorted(left_out + without_lesson), groups=[question.context for question in questions]
+    )
 
 
 def question_of_row(row: Row) -> Question:
@@ -228,10 +232,10 @@ def _without_lesson(question: Question) -> str:
     )
 
 
-def _print_summary(path: Path, skipped: list[tuple[int, str]]) -> None:
+def _print_summary(path: Path, skipped: list[tuple[int, str]], what: str) -> None:
     if not skipped:
         return
     first = "; ".join(reason for _, reason in skipped[:_LISTED])
     more = f"; and {len(skipped) - _LISTED:,} more" if len(skipped) > _LISTED else ""
     questions = "1 question" if len(skipped) == 1 else f"{len(skipped):,} questions"
-    console.print(f"{path}: {questions} not learnt from. {first}{more}.", markup=False, soft_wrap=True)
+    console.print(f"{path}: {questions} {what}. {first}{more}.", markup=False, soft_wrap=True)
