@@ -73,6 +73,9 @@ def test_with_activation_checkpointing_less_is_kept_and_all_numbers_are_the_same
 
 @pytest.mark.slow  # a compiler runs
 def test_compiled_layers_give_the_same_numbers(tiny_config, make_inputs):
+    from torch._dynamo.utils import counters  # here, as it imports the compiler
+
+    counters.clear()
     results = []
     for is_compiled in (False, True):
         model = Bert(tiny_config).train()
@@ -84,6 +87,7 @@ def test_compiled_layers_give_the_same_numbers(tiny_config, make_inputs):
         gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
         results.append(([each.detach() for each in states], gradients))
     torch.testing.assert_close(results[1], results[0], rtol=1e-5, atol=1e-5)
+    assert counters["stats"]["unique_graphs"] == 1  # for all layers and lengths
 
 
 def test_a_network_without_layers_cannot_be_checkpointed():

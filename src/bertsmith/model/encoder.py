@@ -76,8 +76,10 @@ class EncoderLayer(nn.Module):
         rate = self.dropout_rate if self.training else 0.0
         add_and_norm = _compiled_add_and_norm() if self.compiled else _add_and_norm
         attended = self.attention(states, attend, rows)  # [N, H]
-        states = add_and_norm(attended, _select(states, rows), rate, self.attention_norm)
-        return add_and_norm(self.feed_forward(states), states, rate, self.feed_forward_norm)
+        norm = self.attention_norm
+        states = add_and_norm(attended, _select(states, rows), rate, norm.weight, norm.bias, norm.eps)
+        norm = self.feed_forward_norm
+        return add_and_norm(self.feed_forward(states), states, rate, norm.weight, norm.bias, norm.eps)
 
 
 class Encoder(nn.Module):
@@ -166,15 +168,14 @@ def padded_rows(count: int) -> int:
     return -(-count // unit) * unit
 
 
-def _add_and_norm(output: Tensor, states: Tensor, rate: float, norm: nn.LayerNorm) -> Tensor:
+def _add_and_norm(output: Tensor, states: Tensor, rate: float, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """What a sublayer gives, dropped out and added to what it got, and the sum's LayerNorm: [N, H] each."""
-    normalised: Tensor = norm(dropout_then_add(output, states, rate))
-    return normalised
+    return nn.functional.layer_norm(dropout_then_add(output, states, rate), weight.shape, weight, bias, eps)
 
 
 @cache
-def _compiled_add_and_norm() -> Callable[[Tensor, Tensor, float, nn.LayerNorm], Tensor]:
-    return torch.compile(_add_and_norm, dynamic=True)
+def _compiled_add_and_norm() -> Callable[[Tensor, Tensor, float, Tensor, Tensor, float], Tensor]:
+    return torch.compile(_add_and_norm, dynamic=True)  # once for all layers, and for any number of rows
 
 
 def _select(states: Tensor, rows: Tensor | None) -> Tensor:
