@@ -90,9 +90,11 @@ def test_compiled_layers_give_the_same_numbers(tiny_config, make_inputs):
     assert counters["stats"]["unique_graphs"] == 1  # for all layers and lengths
 
 
-def test_a_network_without_layers_cannot_be_checkpointed():
+def test_a_network_without_layers_cannot_be_checkpointed_or_compiled():
     with pytest.raises(ConfigurationError, match="this one has none"):
         checkpoint_activations(torch.nn.Linear(2, 2))
+    with pytest.raises(ConfigurationError, match="this one has none"):
+        compile_layers(torch.nn.Linear(2, 2))
 
 
 def test_the_states_of_each_layer_are_those_of_the_tokens(tiny_config, make_inputs):

@@ -24,7 +24,7 @@ from bertsmith.model.bert import BertForMaskedLM
 from bertsmith.model.folder import load_model, save_model
 from bertsmith.text.token_store import TokenStore
 from bertsmith.text.tokenizer import Tokenizer
-from bertsmith.training.checkpoint import SET_ASIDE, go_back_to, list_checkpoints
+from bertsmith.training.checkpoint import CHECKPOINT, SET_ASIDE, go_back_to, list_checkpoints
 from bertsmith.training.configuration import PretrainConfig
 from bertsmith.training.evaluation import unigram_loss
 from bertsmith.training.metrics_log import read_metrics
@@ -197,6 +197,25 @@ def test_a_change_of_what_is_computed_is_refused_by_name(finished_run, tmp_path,
     run = cut_after(finished_run, 4, tmp_path / "run")
     with pytest.raises(MismatchedArtefact, match=named):
         resume_pretraining(run, changes)
+
+
+def test_a_run_goes_on_with_less_memory(finished_run, tmp_path):
+    run = cut_after(finished_run, 4, tmp_path / "run")
+    resume_pretraining(run, {"runtime": {"activation_checkpointing": True}})
+    assert weights_of(run / "model") == weights_of(finished_run / "model")
+
+
+def test_a_setting_that_came_later_has_its_default_in_a_run_that_goes_on(finished_run, tmp_path):
+    run = cut_after(finished_run, 4, tmp_path / "run")
+    content = json.loads((run / "run.json").read_text())
+    del content["configuration"]["runtime"]["compile_layers"]
+    (run / "run.json").write_text(json.dumps(content))
+    checkpoint = list_checkpoints(run / "checkpoints")[-1]
+    manifest = read_manifest(checkpoint, CHECKPOINT)
+    del manifest.configuration["runtime"]["compile_layers"]
+    (checkpoint / "manifest.json").write_bytes(manifest.to_bytes())
+    resume_pretraining(run, {})
+    assert weights_of(run / "model") == weights_of(finished_run / "model")
 
 
 def test_another_store_or_vocabulary_is_refused_by_name(finished_run, tmp_path):

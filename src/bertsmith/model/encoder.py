@@ -122,21 +122,26 @@ def checkpoint_activations(network: nn.Module) -> None:
 
     raises  ConfigurationError for a network without a Transformer encoder
     """
-    encoders = [module for module in network.modules() if isinstance(module, Encoder)]
-    if not encoders:
-        raise ConfigurationError(
-            "Activation checkpointing is for networks of Transformer layers, and this one has none. Leave "
-            "--activation-checkpointing out; --micro-batch-size takes less memory, too."
-        )
-    for encoder in encoders:
+    for encoder in _encoders(network, "--activation-checkpointing"):
         encoder.activation_checkpointing = True
 
 
 def compile_layers(network: nn.Module) -> None:
-    """Make one kernel of dropout, sum and LayerNorm, by torch's compiler. For GPUs, where each waits for memory."""
-    for module in network.modules():
-        if isinstance(module, EncoderLayer):
-            module.compiled = True
+    """Make one kernel of dropout, sum and LayerNorm, by torch's compiler. For GPUs, where each waits for memory.
+
+    raises  ConfigurationError for a network without a Transformer encoder
+    """
+    for encoder in _encoders(network, "--compile-layers"):
+        for layer in encoder.layers:
+            assert isinstance(layer, EncoderLayer)
+            layer.compiled = True
+
+
+def _encoders(network: nn.Module, flag: str) -> list[Encoder]:
+    encoders = [module for module in network.modules() if isinstance(module, Encoder)]
+    if not encoders:
+        raise ConfigurationError(f"{flag} is for networks of Transformer layers, and this one has none. Leave it out.")
+    return encoders
 
 
 def chosen_states(states: Iterator[Tensor], layers: Sequence[int], num_layers: int) -> list[Tensor]:

@@ -124,4 +124,4 @@ class _CrossEntropySum(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, loss_gradient: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
         gradient, ctx.gradient = ctx.gradient, None  # changed in place, so good for one backward pass
-        return gradient.mul_(loss_gradient), None
+        return gradient.mul_(loss_gradient[None]), None

@@ -102,7 +102,7 @@ class _JudgedScores(torch.autograd.Function):
         matrix_gradient = _scaled_product(gradient.mT, states, loss_gradient)
         bias_gradient = None
         if ctx.has_bias:
-            bias_gradient = gradient.sum(dim=0).mul_(loss_gradient)  # summed in float32, whatever the dtype
+            bias_gradient = gradient.sum(dim=0).mul_(loss_gradient[None])  # summed in float32, whatever the dtype
         return states_gradient, matrix_gradient, bias_gradient, None
 
 
@@ -110,7 +110,7 @@ def _scaled_product(left: Tensor, right: Tensor, scale: Tensor) -> Tensor:
     """`scale * left @ right`, in one pass where the number need not be waited for, as it would on a GPU."""
     if left.device.type == "cpu":
         return torch.addmm(left.new_empty(len(left), right.shape[1]), left, right, beta=0, alpha=scale.item())
-    return (left @ right).mul_(scale)
+    return (left @ right).mul_(scale[None])  # a tensor of no dimension would be rounded to the dtype of the product
 
 
 def _rows_in_whole_cache_lines(like: Tensor, width: int) -> Tensor:

@@ -129,7 +129,8 @@ class PretrainingSettings(OptimiserSettings):
 class RuntimeSettings(TrainingMachineSettings):
     """How the machine is used and what is kept.
 
-    Precision, device, threads and micro_batch_size decide how sums are rounded; the rest does not touch the numbers.
+    Precision, device, threads, micro_batch_size and compile_layers decide how sums are rounded (and the last two which
+    dropout is drawn); the rest does not touch the numbers.
     """
 
     micro_batch_size: int = Field(32, ge=1, description="sequences of one forward and backward pass (memory)")
@@ -184,10 +185,8 @@ class PretrainConfig(Settings):
             shape = ("num_hidden_layers", "hidden_size", "num_attention_heads")
             if any(getattr(self.model, name) is not None for name in shape):
                 raise ValueError("an ELMo has its shape by its size alone: leave layers, width and heads away")
-            if self.runtime.activation_checkpointing:
-                raise ValueError(
-                    "an ELMo has no layers that can be computed again: leave activation_checkpointing away"
-                )
+            if self.runtime.activation_checkpointing or self.runtime.compile_layers:
+                raise ValueError("an ELMo is no Transformer: leave activation_checkpointing and compile_layers away")
         if self.model.initialisation != "normal":
             raise ValueError(
                 f"initialisation = {self.model.initialisation} is for masked language models; with data.objective = "

@@ -47,7 +47,7 @@ class TrainingMachineSettings(MachineSettings):
 
     activation_checkpointing: bool = Field(
         False,
-        description="keep less for the backward pass and compute it again: less memory, a third slower, same numbers",
+        description="keep less for the backward pass: less memory, one more forward pass, same numbers",
     )
     compile_layers: bool = Field(
         False,

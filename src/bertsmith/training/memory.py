@@ -20,6 +20,7 @@ def memory_for(num_sequences: int, num_tokens: int) -> Iterator[None]:
             raise
         raise OutOfMemory(
             f"The memory is too small for a forward and backward pass over {num_sequences} sequences at a time, of "
-            f"{num_tokens:,} tokens together ({str(error).splitlines()[0]}). Start with a smaller --micro-batch-size: "
-            f"the batch, and what is learned, stays the same. Or with --activation-checkpointing, which is slower."
+            f"{num_tokens:,} tokens together ({str(error).splitlines()[0]}). Start with a smaller --micro-batch-size, "
+            f"which leaves the batch as it is; go on with --activation-checkpointing, which is slower and leaves all "
+            f"numbers as they are (Transformers only); or take shorter sequences."
         ) from None

@@ -44,6 +44,7 @@ from bertsmith.training.run import (
     require_same_settings,
     start_run,
     was_started_by,
+    with_defaults,
 )
 from bertsmith.training.run_evaluation import EVALUATION_BATCH, RunEvaluation
 from bertsmith.training.screen import speedometer, tell_of_random_pairs
@@ -132,7 +133,7 @@ def _go_on(run: Run, folder: Path, store: TokenStore, device: torch.device, proc
             checkpoint = newest_intact_checkpoint(run.checkpoints)
         if checkpoint is not None:
             recorded = read_manifest(checkpoint, CHECKPOINT).configuration
-            require_same_settings(run.folder, recorded, run.configuration)
+            require_same_settings(run.folder, with_defaults(recorded), run.configuration)
         return _train(run, store, evaluation, checkpoint, device, processes)
 
 

@@ -111,7 +111,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
         yield Processes(number, count)
     finally:
         console.quiet = was_quiet
-        dist.destroy_process_group()
+    dist.destroy_process_group()  # not after an error: NCCL would wait here for the others, and they for this one
 
 
 def require_alone(verb: str) -> None:

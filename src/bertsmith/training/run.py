@@ -27,7 +27,7 @@ RUN_FILE = "run.json"
 # settings that may differ when a run goes on. Another device or number of threads adds up in another order: the run
 # then goes on with the same batches, but no longer bit for bit
 _FREE_TO_CHANGE = {"store", "out", "device", "threads", "keep_checkpoints", "log_steps", "evaluations"}
-_FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps", "minimal_pairs"}
+_FREE_TO_CHANGE |= {"checkpoint_minutes", "checkpoint_steps", "minimal_pairs", "activation_checkpointing"}
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,12 @@ def read_run(folder: Path, changes: Mapping[str, Any]) -> Run:
     after = build_settings(PretrainConfig, recorded, changes).model_copy(update={"out": folder})
     require_same_settings(folder, before.model_dump(mode="json"), after.model_dump(mode="json"))
     return Run(folder, after, precision, made_from)
+
+
+def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a manifest, with the defaults of those that were not there yet when it was written."""
+    given = {name: value for name, value in recorded.items() if name != "precision"}
+    return build_settings(PretrainConfig, given).model_dump(mode="json") | {"precision": recorded["precision"]}
 
 
 def was_started_by(folder: Path, launch: str | None) -> bool:

@@ -35,7 +35,8 @@ def try_speed(
     The initial values do not matter for the speed, so they are ordinary ones, which cost least.
     """
     started = time.monotonic()
-    model = new_network(config, store)
+    plain = config.runtime.model_copy(update={"compile_layers": False})  # whose first step would take a minute
+    model = new_network(config.model_copy(update={"runtime": plain}), store)
     initialise_normal(model, config.seed)
     steps: list[Step[Cursor]] = []
     for step in training_steps(
