@@ -44,8 +44,7 @@ def learn_one_batch(model: BertForPreTraining, batch: PretrainingBatch) -> OneBa
         losses.append(metrics["token_loss"].item())
         if losses[-1] < BOUND or not math.isfinite(losses[-1]):
             break
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.add_gradients()
+        optimiser.backward(loss)
         optimiser.step(_SETTINGS.learning_rate, optimiser.gradient_norm())
     return OneBatch(len(batch.masked_labels), losses[0], losses[-1], len(losses) - 1)
 

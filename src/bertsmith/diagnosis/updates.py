@@ -64,8 +64,7 @@ def measure_updates(
         torch.manual_seed(derive_seed(seed, "doctor/dropout", number))
         on_device = batch.to(device)
         loss, _ = objective(on_device, on_device)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.add_gradients()
+        optimiser.backward(loss)
         optimiser.step(rate, optimiser.gradient_norm())
         after = optimiser.float32_weights()
         for name, weight in before.items():

@@ -121,7 +121,7 @@ class TaskBatch:
 
     @property
     def num_labels(self) -> int:
-        """Labels from which something is learned."""
+        """Labels from which something is learned; several of one example or window count as one."""
         first = self.labels if self.labels.dim() == 1 else self.labels[:, 0]
         return int((first != NO_LABEL).sum())
 

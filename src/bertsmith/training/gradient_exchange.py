@@ -59,7 +59,7 @@ def added_up_meanwhile(buckets: Sequence[Bucket], processes: Processes, *, first
     def take(number: int, place: int) -> None:
         buckets[number].weights.add_gradient(place, first=first)
         missing[number].remove(place)
-        while len(sums) < len(buckets) and not missing[len(sums)]:
+        while len(sums) < len(buckets) and not missing[len(sums)]:  # in order: all processes have to ask alike
             sums.append(processes.begin_to_add_up(buckets[len(sums)].numbers))
 
     handles = [

@@ -186,8 +186,9 @@ def _accumulate(
     told: list[dict[str, Tensor]] = []  # of each micro-batch
     starts = range(0, share.num_sequences, micro_batch_size)
     for start in starts:
-        is_last, is_told = start == starts[-1], stop()
-        if (is_last or is_told) and processes.any(is_told):  # each asks once, and all end together or none
+        is_last = start == starts[-1]
+        is_told = stop()
+        if (is_last or is_told) and processes.any(is_told):  # each process asks once a step: all end together or none
             return None
         micro_batch = share.slice(start, min(start + micro_batch_size, share.num_sequences)).to(device)
         torch.manual_seed(derive_seed(seed, "dropout", steps_done, first_sequence + start))

@@ -176,5 +176,5 @@ def _together(act: Callable[[], Outcome]) -> Outcome:
         raise LostProcess(
             f"Another process of this training does not answer ({str(error).splitlines()[0]}). Nothing but the steps "
             f"since the newest checkpoint is lost: go on with `bertsmith pretrain --resume`, or let torchrun do it "
-            f"with --max-restarts."
+            f"with --max-restarts. Why it is gone, it said itself; --local-ranks-filter hides that."
         ) from None
